@@ -1,0 +1,1 @@
+"""What hive touches: one module for one outside thing."""

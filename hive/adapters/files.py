@@ -1,0 +1,179 @@
+"""The user's files: `hive.toml`, its .env files, and the templates that hive brings along.
+
+Reads them, looks up what the checks need to know of this machine, and tells every mistake at
+once. Nothing is written here.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hive.core import dotenv, names
+from hive.core.spec import Agent
+from hive.errors import WrongInput
+
+if TYPE_CHECKING:
+    from hive.core.checks import Program
+
+NAME = "hive.toml"
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A file that was read and checked: its agents and teams in the file's order."""
+
+    project: str
+    path: Path
+    agents: tuple[Agent, ...]
+    teams: tuple[str, ...]
+
+
+def load(path: Path | None = None) -> Loaded:
+    """Read, check and expand a file, or the `hive.toml` here or in the nearest folder above.
+
+    Raises WrongInput with every mistake, or where there is no such file.
+    """
+    from hive.core import checks, config, expand, mistakes
+
+    path = _found(path)
+    name, text = _called(path), _text(path)
+    parsed = config.parse(text, name)
+    wrongs = parsed.wrongs
+    entries: tuple[expand.Entry, ...] = ()
+    if parsed.file is not None:
+        home = os.path.expanduser("~")  # noqa: PTH111 - Path.home() fails where there is none
+        place = expand.Place(folder=str(path.parent), home=home)
+        variables, unread = _variables(
+            named.target for named in expand.env_files(parsed.file, place)
+        )
+        entries = expand.expand(parsed.file, place, variables)
+        folders = {folder for _, _, folder in expand.levels(parsed.file, place)}
+        programs = {checks.program(entry.agents[0]) for entry in entries}
+        facts = checks.Facts(
+            directories=frozenset(filter(os.path.isdir, folders)),
+            programs=frozenset(one for one in programs if one and _is_program(one)),
+            unread=unread,
+        )
+        wrongs = (*wrongs, *checks.check(parsed.file, place, entries, facts))
+    if parsed.file is None or wrongs:
+        raise mistakes.refusal(mistakes.placed(wrongs, text), name)
+    return Loaded(
+        project=parsed.file.project,
+        path=path,
+        agents=tuple(agent for entry in entries for agent in entry.agents),
+        teams=tuple(parsed.file.teams),
+    )
+
+
+def schema() -> dict[str, Any]:
+    """Give the JSON Schema of `hive.toml`, with a sentence for every key."""
+    from hive.core.model import File
+
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **File.model_json_schema(),
+        "title": NAME,
+    }
+
+
+def example() -> str:
+    """Give a `hive.toml` with every key, its default and what it means."""
+    return _brought("hive.toml.example").read_text("utf-8")
+
+
+def templates() -> dict[str, str]:
+    """Give the name of each team template and what it is for."""
+    return {
+        path.stem: path.read_text("utf-8").partition("\n")[0].lstrip("# ")
+        for path in sorted(_brought("teams").glob("*.toml"))
+    }
+
+
+def template(name: str) -> str:
+    """Give the text of a team template; raises WrongInput where there is none of that name."""
+    known = templates()
+    if name not in known:
+        near = names.did_you_mean(name, known)
+        raise WrongInput(f"no template `{name}`{near}", fix=f"choose of {', '.join(known)}")
+    return (_brought("teams") / f"{name}.toml").read_text("utf-8")
+
+
+def _brought(name: str) -> Path:
+    """Find what comes with hive: inside the package once installed, beside it in a checkout."""
+    inside = _PACKAGE / "templates" / name
+    if inside.exists():
+        return inside
+    beside = _PACKAGE.parent
+    return beside / name if name.endswith(".example") else beside / "templates" / name
+
+
+def _found(path: Path | None) -> Path:
+    """Give the file's absolute path; the one of a folder is the `hive.toml` in it."""
+    here = _here()
+    if path is None:
+        for folder in (here, *here.parents):
+            if os.path.isfile(folder / NAME):  # noqa: PTH113 - False where it may not be looked at
+                return folder / NAME
+        raise WrongInput(f"no `{NAME}` here or in a folder above", where=str(here), fix="hive init")
+    whole = Path(os.path.normpath(here / path))
+    return whole / NAME if os.path.isdir(whole) else whole  # noqa: PTH112 - never fails
+
+
+def _here() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise WrongInput("the current folder is gone", fix="go to another: cd") from None
+
+
+def _called(path: Path) -> str:
+    """Give the file's name as its reader would say it."""
+    here = _here()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+def _text(path: Path) -> str:
+    """Read a file of text; raises WrongInput where it can't be."""
+    fix = ""
+    try:
+        if path.is_file():  # a device or a pipe could go on for ever
+            return path.read_bytes().decode("utf-8-sig")
+        why = "is a folder or a device"
+        if not path.exists():
+            why, fix = "isn't there", "hive init"
+    except OSError as error:
+        why = f"can't be read: {(error.strerror or str(error)).lower()}"
+    except UnicodeDecodeError as error:
+        why = f"is not UTF-8 text: see byte {error.start}"
+    raise WrongInput(f"the file {why}", where=_called(path), fix=fix)
+
+
+def _variables(
+    paths: Iterable[str],
+) -> tuple[dict[str, tuple[tuple[str, str], ...]], dict[str, str]]:
+    """Read .env files: their variables by path, and why others can't be used."""
+    found: dict[str, tuple[tuple[str, str], ...]] = {}
+    unread: dict[str, str] = {}
+    for path in paths:
+        try:
+            found[path] = dotenv.parse(_text(Path(path)))
+        except WrongInput as error:
+            unread[path] = error.what
+        except ValueError as error:
+            unread[path] = str(error)
+    return found, unread
+
+
+def _is_program(wanted: Program) -> bool:
+    """Whether a program is found where its agent will look for it."""
+    if "/" in wanted.name:
+        return shutil.which(os.path.join(wanted.directory, wanted.name)) is not None  # noqa: PTH118
+    path = os.environ.get("PATH", os.defpath) if wanted.path is None else wanted.path
+    folders = (os.path.join(wanted.directory, one) for one in path.split(os.pathsep))  # noqa: PTH118
+    return shutil.which(wanted.name, path=os.pathsep.join(folders)) is not None

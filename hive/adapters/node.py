@@ -1,0 +1,244 @@
+"""This machine: everything `plan` needs to see of it, and everything an action does to it.
+
+One look joins what tmux says with the process table and with what the launches themselves
+reported. A pane's root is dead when the process table says so, whatever tmux believes.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from hive.adapters import launch, procs
+from hive.adapters.deaths import Deaths
+from hive.adapters.panes import Opened, Opening, Refused
+from hive.adapters.state import State
+from hive.adapters.tmux import Tmux
+from hive.core.actions import Stop
+from hive.core.belonging import belonging, usage
+from hive.core.spec import Agent
+from hive.core.trees import Process, Tag
+from hive.core.world import Memory, Pane, Seen, Server, Sight, Tree, Wanted
+
+SAMPLE = 1.0
+"""CPU use is measured between two looks at least this many seconds apart."""
+
+SCREEN = 200
+"""How many lines of an agent's screen a certificate keeps."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """What one look at the machine showed: tmux by socket, processes by agent."""
+
+    sights: Mapping[str, Sight]
+    trees: Mapping[str, Tree]
+    boot: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launching:
+    """One agent to launch: its launch id, a dead pane to reuse, the environment to inherit."""
+
+    spec: Agent
+    launch: str
+    pane: str = ""
+    inherit: Mapping[str, str] = field(repr=False)
+
+
+class Node:
+    """The machine hive runs on, as this hive's state directory marks it."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._procs = procs.Procs(state=str(state.root))
+        self._known: Mapping[tuple[int, int], Tag] = {}
+        self._tmux: dict[str, Tmux] = {}
+        self._boot = procs.boot()
+        self._looked = Looked(sights={}, trees={}, boot=self._boot)
+        self._sample: tuple[float, Mapping[str, Tree]] = (0.0, {})
+        self._cores: Mapping[str, float] = {}
+        self.deaths = Deaths()
+
+    def look(
+        self, wanted: Mapping[str, Wanted], memory: Mapping[str, Memory], now: float
+    ) -> Looked:
+        """See every tmux server that matters, every process of ours, and watch their roots."""
+        sockets = {one.agent.socket for one in wanted.values()}
+        sockets |= {one.socket for one in memory.values() if one.live}
+        sights = {socket: self._server(socket).look() for socket in sorted(sockets)}
+        processes = self._procs.look()
+        sights = {socket: self._complete(sight, processes) for socket, sight in sights.items()}
+        panes = [pane for sight in sights.values() for pane in _panes(sight)]
+        roots = {pane.pid: Tag(agent=pane.agent, launch=pane.launch) for pane in panes}
+        found = belonging(
+            processes,
+            self._procs.tags(),
+            roots={pid: tag for pid, tag in roots.items() if pid in processes},
+            current={agent: one.launch for agent, one in memory.items()},
+            never={sight.server.pid for sight in sights.values() if isinstance(sight, Seen)},
+            before=self._known,
+        )
+        self._known = found.known
+        self._looked = Looked(sights=sights, trees=found.trees, boot=self._boot)
+        self._watch(sights)
+        self._measure(now)
+        return self._looked
+
+    def launch(self, launchings: Sequence[Launching]) -> list[Opened | Refused]:
+        """Start each in its window, as one batch a tmux server; answers come in the same order."""
+        answers: dict[str, Opened | Refused] = {}
+        for socket in {one.spec.socket for one in launchings}:
+            batch = [one for one in launchings if one.spec.socket == socket]
+            openings = [self._opening(one) for one in batch]
+            for one, answer in zip(batch, self._server(socket).open(openings), strict=True):
+                answers[one.launch] = answer
+                if isinstance(answer, Opened):
+                    self.deaths.watch(answer.pane.pid, procs.started(answer.pane.pid) or 0)
+        return [answers[one.launch] for one in launchings]
+
+    def _opening(self, one: Launching) -> Opening:
+        spec = one.spec
+        extra = {
+            "HIVE_STATE": str(self._state.root),
+            "HIVE_PROJECT": spec.project,
+            "HIVE_TEAM": spec.team,
+            "HIVE_AGENT": spec.id,
+            "HIVE_ROLE": spec.role,
+            "HIVE_LAUNCH": one.launch,
+        }
+        argv = launch.prepare(self._state.launches, one.launch, spec, extra, one.inherit)
+        return Opening(spec=spec, launch=one.launch, argv=argv, pane=one.pane)
+
+    def ask_to_end(self, stop: Stop) -> None:
+        """Type the agent's stop keys, or send its stop signal to its processes."""
+        spec, memory = stop.spec, stop.after
+        if spec.stop.keys and memory.pane:
+            self._server(memory.socket).press(memory.pane, spec.stop.keys)
+            return
+        number = signal.Signals[f"SIG{spec.stop.signal}"]
+        self._signal(stop.targets, number)
+
+    def sweep(self, targets: Iterable[Process], *, force: bool) -> None:
+        """End these processes: asked, or made to."""
+        self._signal(targets, signal.SIGKILL if force else signal.SIGTERM)
+
+    def _signal(self, targets: Iterable[Process], number: int) -> None:
+        """Signal each, and wake it where it is stopped: a stopped process can't act on TERM."""
+        for process in targets:
+            procs.signal(process.pid, process.started, number)
+            if number != signal.SIGKILL:
+                procs.signal(process.pid, process.started, signal.SIGCONT)
+
+    def close(self, socket: str, panes: Sequence[Pane]) -> None:
+        """Close these panes of ours."""
+        self._server(socket).close(panes)
+
+    def last_screen(self, socket: str, pane: Pane | None) -> list[str]:
+        """Give the pane's last lines; none where there is no pane to read."""
+        return self._server(socket).capture(pane.id, SCREEN) if pane else []
+
+    def screens(self, agents: Collection[str]) -> dict[str, list[str]]:
+        """Give what the windows of these agents show now."""
+        shown: dict[str, list[str]] = {}
+        for socket, sight in self._looked.sights.items():
+            ids = {pane.id: pane.agent for pane in _panes(sight) if pane.agent in agents}
+            for pane, lines in self._server(socket).captures(list(ids)).items():
+                shown[ids[pane]] = lines
+        return shown
+
+    def rename(self, memory: Memory, window: str) -> None:
+        """Give the agent's window another name."""
+        self._server(memory.socket).rename(memory.pane, window)
+
+    def foreign(self, agents: Iterable[Agent]) -> list[str]:
+        """Name the sessions these agents would need that exist and are not ours."""
+        wanted: dict[str, set[str]] = {}
+        for agent in agents:
+            wanted.setdefault(agent.socket, set()).add(agent.session)
+        return [
+            name
+            for socket, names in sorted(wanted.items())
+            for name in self._server(socket).foreign(names)
+        ]
+
+    def pane(self, agent: str, launched: str) -> Pane | None:
+        """Give the pane of this launch as the last look saw it."""
+        for sight in self._looked.sights.values():
+            for pane in _panes(sight):
+                if pane.agent == agent and pane.launch == launched:
+                    return pane
+        return None
+
+    def cores(self, agent: str) -> float:
+        """How many cores the agent's processes used between the last two samples."""
+        return self._cores.get(agent, 0.0)
+
+    def bytes_of(self, agent: str) -> int:
+        """How much memory, in bytes, ending the agent's processes would give back."""
+        tree = self._looked.trees.get(agent, Tree())
+        return sum(procs.memory([process.pid for process in tree.current]).values())
+
+    def tidy(self, memory: Mapping[str, Memory]) -> None:
+        """Drop the files of launches that are over, and servers nobody needs."""
+        launch.forget(self._state.launches, {one.launch for one in memory.values()})
+
+    def leave(self) -> None:
+        """Take back whatever hive keeps for itself on the tmux servers."""
+        for server in self._tmux.values():
+            server.leave()
+        self.deaths.close()
+
+    def hang_up(self) -> None:
+        """Drop the connections, and leave everything as it is."""
+        for server in self._tmux.values():
+            server.hang_up()
+        self.deaths.close()
+
+    def _server(self, socket: str) -> Tmux:
+        if socket not in self._tmux:
+            self._tmux[socket] = Tmux(socket, self._state.instance)
+        return self._tmux[socket]
+
+    def _complete(self, sight: Sight, processes: Mapping[int, Process]) -> Sight:
+        """Add to what tmux says what the process table and the launches know."""
+        if not isinstance(sight, Seen):
+            return sight
+        panes = tuple(self._completed(pane, processes) for pane in sight.panes)
+        if any(pane.dead and pane.code is None for pane in panes):
+            self._remind(sight.server)
+        return replace(sight, panes=panes)
+
+    def _completed(self, pane: Pane, processes: Mapping[int, Process]) -> Pane:
+        root = processes.get(pane.pid)
+        dead = pane.dead or root is None or root.dead
+        if not dead and root:
+            return replace(pane, started=root.started)
+        reported = launch.report(self._state.launches, pane.launch)
+        code = pane.code if reported is None else reported
+        return replace(pane, dead=True, code=code)
+
+    def _remind(self, server: Server) -> None:
+        """Repeat the SIGCHLD that tmux with utempter lost (tmux/tmux#311)."""
+        procs.signal(server.pid, server.started, signal.SIGCHLD)
+
+    def _watch(self, sights: Mapping[str, Sight]) -> None:
+        for sight in sights.values():
+            if isinstance(sight, Seen):
+                self.deaths.watch(sight.server.pid, sight.server.started)
+            for pane in _panes(sight):
+                if not pane.dead:
+                    self.deaths.watch(pane.pid, pane.started)
+
+    def _measure(self, now: float) -> None:
+        then, before = self._sample
+        if 0 <= now - then < SAMPLE:
+            return
+        trees = self._looked.trees
+        self._cores = usage(before, trees, now - then) if before and now > then else {}
+        self._sample = (now, trees)
+
+
+def _panes(sight: Sight) -> tuple[Pane, ...]:
+    return sight.panes if isinstance(sight, Seen) else ()

@@ -1,0 +1,1 @@
+"""The command line: it translates words into verbs, and answers into text."""

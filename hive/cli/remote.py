@@ -1,0 +1,177 @@
+"""Asking the supervisor: with patience, with the store in its place, or starting it first.
+
+Reading verbs never need a supervisor. Changing ones wait a moment for one that is being started
+again.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from hive.adapters.channel import Unreachable
+from hive.adapters.channel import ask as ask_socket
+from hive.adapters.state import State, locate
+from hive.core.wording import count, span
+from hive.errors import NotRunning, TimedOut
+
+PATIENCE = 5.0
+"""Seconds a changing verb waits for a supervisor that left its socket and may come back."""
+
+STARTUP = 20.0
+"""Seconds a supervisor gets to come up: long enough for a machine that is busy."""
+
+AWAY = 30.0
+"""Seconds a wait goes on while no supervisor answers."""
+
+POLL = 0.1
+"""Seconds between two questions of one wait."""
+
+Record = dict[str, Any]
+Progress = Callable[[list[Record]], None]
+
+
+def state() -> State:
+    """Give this user's hive on this machine."""
+    return locate(os.environ)
+
+
+def ask(verb: str, **args: Any) -> Any:
+    """Have the supervisor do it; raises Unreachable where none comes back in time."""
+    socket = state().socket
+    last = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return ask_socket(str(socket), verb, args)
+        except Unreachable:
+            if time.monotonic() > last or not socket.exists():
+                raise
+        time.sleep(POLL)
+
+
+def look(verb: str, **args: Any) -> Any:
+    """Have a reading verb answered: by the supervisor, or from the store where none runs."""
+    try:
+        return ask_socket(str(state().socket), verb, args)
+    except Unreachable:
+        from hive.offline import Offline
+
+        return getattr(Offline(state()), verb)(**args)
+
+
+def answers() -> bool:
+    """Whether a supervisor answers now."""
+    try:
+        ask_socket(str(state().socket), "ping", {}, timeout=PATIENCE)
+    except (Unreachable, TimedOut):
+        return False
+    return True
+
+
+def born() -> dict[str, str]:
+    """Give the environment that agents inherit: the caller's, without hive's and tmux's own."""
+    return {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith("HIVE_") and key not in {"TMUX", "TMUX_PANE"}
+    }
+
+
+def ensure() -> None:
+    """Start a supervisor where none answers, and wait until it does.
+
+    Raises NotRunning, with the end of its log, where it does not come up.
+    """
+    if answers():
+        return
+    from hive.adapters import guard
+
+    ours = state()
+    ours.prepare()
+    try:
+        guard.start(str(ours.root), born())
+    except OSError as error:
+        raise NotRunning(f"can't start the supervisor: {error}", where=str(ours.root)) from error
+    last = time.monotonic() + STARTUP
+    while not answers():
+        if time.monotonic() > last:
+            raise NotRunning(
+                f"the supervisor does not answer after {span(STARTUP)}{_log(ours)}",
+                where=str(ours.log),
+                fix="hive doctor",
+            )
+        time.sleep(POLL)
+
+
+def settle(
+    ids: Collection[str],
+    timeout: float,
+    progress: Progress = lambda _records: None,
+    after: Mapping[str, Collection[str]] | None = None,
+) -> list[Record]:
+    """Wait until nothing more happens to these agents by itself, and give their records.
+
+    Those that are forgotten meanwhile are left out. With `after` (ids by id) it does not wait
+    for agents that wait for a failed one. Raises TimedOut, naming those that are not there yet.
+    """
+    last = time.monotonic() + timeout
+    while True:
+        records = [one for one in _records() if one["id"] in ids]
+        progress(records)
+        open_ = [one for one in records if not one["settled"]]
+        failed = {one["id"] for one in records if one["state"] == "failed" and one["settled"]}
+        if all(one["id"] in _blocked(failed, after or {}) for one in open_):
+            return records
+        if time.monotonic() > last:
+            raise late(open_, timeout)
+        time.sleep(POLL)
+
+
+def late(records: list[Record], timeout: float) -> TimedOut:
+    """Build the error that names the agents which are not where they should be in time."""
+    names = "".join(f"\n    {one['agent']}  {one['state']}: {one['reason']}" for one in records)
+    first = records[0]["agent"]
+    return TimedOut(
+        f"not done after {span(timeout)}, and hive goes on with it: "
+        f"{count(len(records), 'agent')}{names}",
+        fix=f"hive why {first}",
+    )
+
+
+def _records() -> list[Record]:
+    """Ask for all agents' records, through a restart of the supervisor."""
+    last = time.monotonic() + AWAY
+    while True:
+        try:
+            found: list[Record] = ask("status", names=[])["agents"]
+        except (NotRunning, TimedOut):
+            if time.monotonic() > last:
+                raise
+            time.sleep(POLL)
+        else:
+            return found
+
+
+def _blocked(failed: set[str], after: Mapping[str, Collection[str]]) -> set[str]:
+    """Give the agents that wait, at first or second hand, for a failed one."""
+    blocked: set[str] = set()
+    while True:
+        more = {
+            agent
+            for agent, needed in after.items()
+            if agent not in blocked and (failed | blocked) & set(needed)
+        }
+        if not more:
+            return blocked
+        blocked |= more
+
+
+def _log(ours: State) -> str:
+    """Give the last lines of the supervisor's log."""
+    try:
+        lines = ours.log.read_text(errors="replace").splitlines()[-5:]
+    except OSError as error:
+        return f"; its log can't be read: {error.strerror}"
+    return "; its log ends:" + "".join(f"\n    {line}" for line in lines)

@@ -1,0 +1,1 @@
+"""What hive decides: pure, without clock, file, process, socket or tmux."""

@@ -1,0 +1,229 @@
+"""What is wrong with a file that reads well: names taken twice, circles, what isn't there.
+
+Pure: what is on this machine (folders, programs, .env files) comes as `Facts`, looked up by the
+adapter that asked `expand` and `programs` what to look for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hive.core import names
+from hive.core.expand import PORT, Entry, Place, directories, env_files, full, members
+from hive.core.mistakes import Wrong
+from hive.core.positions import Path
+from hive.core.spec import Agent
+from hive.core.units import as_text
+
+if TYPE_CHECKING:  # pydantic takes a tenth of a second to import
+    from hive.core import model
+
+SHELL_WORDS = frozenset(
+    """
+    alias bg break case cd command continue do done echo elif else esac eval exec exit export
+    false fc fg fi for function getopts hash if in jobs kill local printf pwd read readonly return
+    select set shift source test then time times trap true type ulimit umask unalias unset until
+    wait while
+    """.split()  # noqa: SIM905 - a list of forty quoted words is harder to read
+)
+"""What a shell understands without a program of that name."""
+
+_FIRST_WORD = re.compile(r"\s*([A-Za-z0-9_][A-Za-z0-9_.+-]*)(?=\s|[;|&<>]|$)(?!\s*\()")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """A program that must be found: in `path` (None: hive's own PATH) or from `directory`."""
+
+    name: str
+    directory: str
+    path: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What this machine has of what the file names.
+
+    `directories` are those that exist, `programs` those that were found; `unread` says why a
+    .env file can't be used, by its absolute path.
+    """
+
+    directories: frozenset[str]
+    programs: frozenset[Program]
+    unread: Mapping[str, str]
+
+
+def program(agent: Agent) -> Program | None:
+    """Give the program an agent runs, or None where only a shell could tell."""
+    name = agent.argv[0]
+    if agent.argv[:2] == ("sh", "-c") and len(agent.argv) == 3:
+        first = _FIRST_WORD.match(agent.argv[2])
+        if first is None or first[1] in SHELL_WORDS:
+            return None
+        name = first[1]
+    return Program(name=name, directory=agent.directory, path=dict(agent.env).get("PATH"))
+
+
+def check(
+    file: model.File, place: Place, entries: Sequence[Entry], facts: Facts
+) -> tuple[Wrong, ...]:
+    """Give everything wrong with a file that reads well, in no special order."""
+    return (
+        *_missing(file, place, facts),
+        *_programs(entries, facts),
+        *_taken_twice(entries),
+        *_nobody(file, entries),
+        *_circles(file, entries),
+        *_long_names(entries),
+        *_ports(entries),
+        *_patience(entries),
+    )
+
+
+def _missing(file: model.File, place: Place, facts: Facts) -> Iterator[Wrong]:
+    """Find folders and .env files that aren't there; what is inside a missing one is left out."""
+    missing: list[str] = []
+    for named in directories(file, place):
+        if named.target in facts.directories or _inside(named.target, missing):
+            continue
+        missing.append(named.target)
+        yield Wrong(path=named.path, what=f"`directory` {named.target} is not a folder")
+    for named in env_files(file, place):
+        if named.target in facts.unread and not _inside(named.target, missing):
+            why = facts.unread[named.target]
+            yield Wrong(path=named.path, what=f"`env_file` {named.target}: {why}")
+
+
+def _inside(path: str, folders: Iterable[str]) -> bool:
+    return any(path == folder or path.startswith(f"{folder}/") for folder in folders)
+
+
+def _programs(entries: Sequence[Entry], facts: Facts) -> Iterator[Wrong]:
+    for entry in entries:
+        wanted = program(entry.agents[0])
+        if wanted is None or wanted in facts.programs:
+            continue
+        if "/" in wanted.name and wanted.directory not in facts.directories:
+            continue
+        yield Wrong(path=(*entry.path, "run"), what=f"program `{wanted.name}` not found")
+
+
+def _taken_twice(entries: Sequence[Entry]) -> Iterator[Wrong]:
+    """Find agents that share an id, a window or a port."""
+    ids = list(_twice(entries, "count", lambda agent: agent.id, "agent `{0.short}`"))
+    yield from ids
+    told = {wrong.path[:-1] for wrong in ids}  # their windows have one name too, of course
+    others = [entry for entry in entries if entry.path not in told]
+    yield from _twice(
+        others, "window", lambda agent: (agent.session, agent.window), "window `{0.window}`"
+    )
+    yield from _twice(others, "port", lambda agent: agent.port, "port {0.port}")
+
+
+def _twice(
+    entries: Sequence[Entry], key: str, of: Callable[[Agent], object], called: str
+) -> Iterator[Wrong]:
+    """Find entries with an agent that has what one of an earlier entry has."""
+    first: dict[object, Entry] = {}
+    for entry in entries:
+        for agent in entry.agents:
+            taken = of(agent)
+            other = entry if taken is None else first.setdefault(taken, entry)
+            if other is not entry:
+                what = f"{called.format(agent)} is taken by `{other.short}`"
+                yield Wrong(path=(*entry.path, key), what=what)
+                break
+
+
+def _nobody(file: model.File, entries: Sequence[Entry]) -> Iterator[Wrong]:
+    known = members(file)
+    for entry in entries:
+        here = [one.removeprefix(f"{entry.team}/") for one in known]
+        for word in entry.table.after:
+            if full(entry.team, word) not in known:
+                end = names.did_you_mean(word, here if "/" not in word else known)
+                what = f"`after` names `{word}`, which is no agent{end}"
+                yield Wrong(path=(*entry.path, "after"), what=what)
+
+
+def _circles(file: model.File, entries: Sequence[Entry]) -> Iterator[Wrong]:
+    """Find agents that wait for each other; each circle is told once."""
+    known = members(file)
+    by_name = {entry.short: entry for entry in entries}
+    owner = {agent.short: entry.short for entry in entries for agent in entry.agents}
+    waits = {
+        entry.short: list(
+            dict.fromkeys(
+                owner[one]
+                for word in entry.table.after
+                for one in known.get(full(entry.team, word), ())
+            )
+        )
+        for entry in entries
+    }
+    for circle in circles(waits):
+        alone = len({by_name[one].team for one in circle}) == 1
+        way = [by_name[one].key if alone else one for one in [*circle, circle[0]]]
+        what = f"`after` goes in a circle: {' → '.join(way)}"
+        yield Wrong(path=(*by_name[circle[0]].path, "after"), what=what)
+
+
+def circles(waits: Mapping[str, Sequence[str]]) -> Iterator[list[str]]:
+    """Give circles of names that wait for each other; no name is in two of them.
+
+    Without the names given, what is left has no circle. All names waited for must be keys.
+    """
+    left = dict(waits)
+    while left:
+        free = [name for name, others in left.items() if not any(one in left for one in others)]
+        for name in free:
+            del left[name]
+        if free or not left:
+            continue
+        way = [next(iter(left))]
+        while (following := next(one for one in left[way[-1]] if one in left)) not in way:
+            way.append(following)
+        circle = way[way.index(following) :]
+        yield circle
+        for name in circle:
+            del left[name]
+
+
+def _long_names(entries: Sequence[Entry]) -> Iterator[Wrong]:
+    """Find sessions and windows whose names, put together from good ones, are too long."""
+    for entry in entries:
+        agent = entry.agents[-1]
+        if len(agent.session) > names.LONGEST:
+            what = f"session `{agent.session}` has more than {names.LONGEST} characters"
+            yield Wrong(path=entry.path[:2], what=f"{what}; set `session`")
+        if len(agent.window) > names.LONGEST:
+            what = f"window `{agent.window}` has more than {names.LONGEST} characters"
+            yield Wrong(path=entry.path, what=f"{what}; set `window`")
+
+
+def _ports(entries: Sequence[Entry]) -> Iterator[Wrong]:
+    for entry in entries:
+        port, table = entry.agents[-1].port, entry.table
+        if port and port > 65535:
+            what = f"`port` {table.port} and `count` {table.count} go beyond port 65535"
+            yield Wrong(path=(*entry.path, "port"), what=what)
+        if port:
+            continue
+        for key, probe in (("ready", entry.agents[0].ready), ("alive", entry.agents[0].alive)):
+            if probe and probe.kind in {"http", "tcp"} and PORT in probe.target:
+                path: Path = (*entry.path, key)
+                what = f"`{key}` asks `{PORT}`, but `{entry.short}` has no `port`"
+                yield Wrong(path=path, what=what)
+
+
+def _patience(entries: Sequence[Entry]) -> Iterator[Wrong]:
+    for entry in entries:
+        rule = entry.agents[0].restart
+        if rule.longest < rule.delay:
+            own = entry.table.restart.model_fields_set & {"longest", "delay"}
+            path: Path = (*entry.path, "restart") if own else ("defaults", "restart")
+            what = f"`longest` ({as_text(rule.longest)}) is less than `delay`"
+            yield Wrong(path=path, what=f"{what} ({as_text(rule.delay)})")

@@ -1,0 +1,232 @@
+"""From the text of a `hive.toml` to its model, with every mistake found on the way.
+
+Nothing is guessed: an unknown key is a mistake. What is wrong is then left out and the rest read
+again, so that the checks that come after (folders, programs, names) are told in the same breath.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from hive.core import names
+from hive.core.mistakes import Mistake, Wrong, placed, refusal, shown
+from hive.core.model import File
+from hive.core.positions import Path, find
+
+PLACEHOLDER = ":"
+"""The command of an agent whose own can't be read: it passes every check that follows."""
+
+OTHER_WORDS = {
+    "agent": "agents",
+    "args": "run",
+    "cmd": "run",
+    "command": "run",
+    "cwd": "directory",
+    "depends_on": "after",
+    "dir": "directory",
+    "environment": "env",
+    "envfile": "env_file",
+    "folder": "directory",
+    "health": "alive",
+    "healthcheck": "alive",
+    "liveness": "alive",
+    "max_delay": "longest",
+    "needs": "after",
+    "path": "directory",
+    "readiness": "ready",
+    "replicas": "count",
+    "retries": "attempts",
+    "scale": "count",
+    "team": "teams",
+    "workdir": "directory",
+}
+"""What others call our keys."""
+
+_WANTED = {
+    "string_type": "a text in quotes",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "dict_type": "a table",
+    "model_type": "a table",
+    "finite_number": "a number",
+    "greater_than_equal": "{ge} or more",
+    "less_than_equal": "{le} or less",
+}
+_PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
+_LARGE = 10**18
+_DEEPEST = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parsed:
+    """What a text says: `file` is None where so much is wrong that nothing further can be checked.
+
+    With any `wrongs`, `file` holds only what could be read, and is good for checks alone.
+    """
+
+    file: File | None
+    wrongs: tuple[Wrong, ...]
+
+
+def parse(text: str, name: str) -> Parsed:
+    """Read the text of the file called `name`; raises WrongInput where it isn't TOML."""
+    values = _toml(text, name)
+    try:
+        return Parsed(file=File.model_validate(values), wrongs=())
+    except ValidationError as error:
+        mistakes = error.errors(include_url=False)
+    whole = not any(mistake["loc"][-1] == "[key]" and _names(mistake) for mistake in mistakes)
+    return Parsed(
+        file=_rest(values, mistakes) if whole else None,
+        wrongs=tuple(_without_explained([_wrong(mistake) for mistake in mistakes], mistakes)),
+    )
+
+
+def read(text: str, name: str = "hive.toml") -> File:
+    """Read the text of the file called `name`; raises WrongInput with every mistake."""
+    parsed = parse(text, name)
+    if parsed.file is None or parsed.wrongs:
+        raise refusal(placed(parsed.wrongs, text), name)
+    return parsed.file
+
+
+def _toml(text: str, name: str) -> dict[str, Any]:
+    try:
+        values = tomllib.loads(text)
+        deepest = max(map(len, find(text)), default=0)
+    except RecursionError:
+        deepest = _DEEPEST + 1
+    except ValueError as error:  # also what Python says of a number with thousands of digits
+        mistake = _unreadable(str(error), text)
+        raise refusal([mistake], name) from None
+    if deepest > _DEEPEST:
+        raise refusal([Mistake(line=1, where="", what="tables are nested too deeply")], name)
+    return values
+
+
+def _unreadable(message: str, text: str) -> Mistake:
+    lines = text.replace("\r\n", "\n").rstrip("\n").split("\n")
+    place = _PLACE.search(message)
+    line = int(place[1]) if place and place[1] else len(lines) if place else 1
+    what = _PLACE.sub("", message)
+    shown_line = lines[line - 1].strip()[:100] if place and line <= len(lines) else ""
+    return Mistake(
+        line=line,
+        where="",
+        what=f"this is not TOML: {what[:1].lower()}{what[1:]}",
+        text=shown_line if shown_line.isprintable() else "",
+    )
+
+
+def _wrong(mistake: ErrorDetails) -> Wrong:
+    """Say one of pydantic's findings in our words."""
+    path = tuple(part for part in mistake["loc"] if part != "[key]")
+    key, kind = shown(path[-1]), mistake["type"]
+    if kind == "extra_forbidden":
+        known = _known(path[:-1])
+        meant = _meant(str(path[-1]), known)
+        end = f"; did you mean `{meant}`?" if meant else f"; known are {_listed(known)}"
+        return Wrong(path=path, what=f"unknown key `{key}`{end}")
+    if kind == "missing":
+        return Wrong(path=path, what=f"`{key}` is missing")
+    if kind == "value_error":
+        return Wrong(path=path, what=f"`{key}` {mistake['ctx']['error']}")
+    if kind == "literal_error":
+        wanted = "one of " + mistake["ctx"]["expected"].replace("'", "`").replace(" or ", " and ")
+    else:
+        wanted = _WANTED[kind].format(**mistake.get("ctx", {}))
+    given = "" if "env" in path else f", not {_given(mistake['input'])}"
+    return Wrong(path=path, what=f"`{key}` must be {wanted}{given}")
+
+
+def _given(value: object) -> str:
+    """Show a wrong value briefly, whatever it is."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return repr(value if len(value) <= 40 else f"{value[:40]}…")
+    if isinstance(value, int | float):
+        return "so large a number" if isinstance(value, int) and abs(value) > _LARGE else str(value)
+    if isinstance(value, list | dict):
+        return "a list" if isinstance(value, list) else "a table"
+    return "a date or time"
+
+
+def _names(mistake: ErrorDetails) -> bool:
+    """Whether the key found wrong is the name of a team or an agent."""
+    return "env" not in mistake["loc"]
+
+
+def _known(path: Path) -> list[str]:
+    """Give the keys of the table at `path`."""
+    model: type[BaseModel] = File
+    names_next = False
+    for part in path:
+        if names_next:
+            names_next = False
+            continue
+        annotation = model.model_fields[str(part)].annotation
+        model = next(_models(annotation))
+        names_next = getattr(annotation, "__origin__", None) is dict
+    return list(model.model_fields)
+
+
+def _models(annotation: Any) -> Any:
+    """Give the models inside a type, at any depth."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inside in get_args(annotation):
+        yield from _models(inside)
+
+
+def _meant(word: str, known: list[str]) -> str:
+    """Give the key that an unknown one was meant to be, or ""."""
+    others = {other: key for other, key in OTHER_WORDS.items() if key in known}
+    near = names.nearest(word, [*known, *others])
+    return others.get(near, near)
+
+
+def _listed(known: list[str]) -> str:
+    return ", ".join(f"`{key}`" for key in known)
+
+
+def _without_explained(wrongs: list[Wrong], mistakes: list[ErrorDetails]) -> list[Wrong]:
+    """Leave out a missing key where the same table has an unknown one meant to be it."""
+    unknown = [wrong.path for wrong in wrongs if wrong.what.startswith("unknown key")]
+    meant = {(*path[:-1], _meant(str(path[-1]), _known(path[:-1]))) for path in unknown}
+    missing = {mistake["loc"] for mistake in mistakes if mistake["type"] == "missing"}
+    return [wrong for wrong in wrongs if wrong.path not in meant & missing]
+
+
+def _rest(values: dict[str, Any], mistakes: list[ErrorDetails]) -> File | None:
+    """Read what is left when everything wrong is taken away; None where that too is wrong."""
+    for _ in range(5):  # a table may turn out wrong as a whole once its keys are right
+        for mistake in mistakes:
+            _mend(values, mistake)
+        try:
+            return File.model_validate(values)
+        except ValidationError as error:
+            mistakes = error.errors(include_url=False)
+    return None
+
+
+def _mend(values: dict[str, Any], mistake: ErrorDetails) -> None:
+    """Take one wrong value away, or put in what is needed to go on."""
+    path = [part for part in mistake["loc"] if part != "[key]"]
+    table: Any = values
+    for part in path[:-1]:
+        table = table.get(part) if isinstance(table, Mapping) else None
+    if not isinstance(table, dict):
+        return
+    table.pop(path[-1], None)
+    if path == ["project"]:
+        table["project"] = "project"
+    elif path[-1] == "run" or (len(path) == 4 and path[2] == "agents"):
+        table[path[-1]] = PLACEHOLDER

@@ -1,0 +1,81 @@
+"""What is wrong with a file, and how it is told: every mistake at once, each with its line.
+
+A check finds a `Wrong`: a place in the tables and a sentence. With the text of the file it
+becomes a `Mistake`: a line and its words.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from hive.core import positions
+from hive.core.positions import Path
+from hive.errors import WrongInput
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+_SECRET = re.compile(r"\benv\b")
+_WIDTH = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wrong:
+    """One mistake by its place: the last part of `path` is the key, those before are its table."""
+
+    path: Path
+    what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mistake:
+    """One mistake as it is told: `where` is the table, `text` the line it stands on."""
+
+    line: int
+    where: str
+    what: str
+    text: str = ""
+
+    def told(self, name: str) -> str:
+        """Give the mistake as a person reads it, in the file called `name`."""
+        where = f"[{self.where}] " if self.where else ""
+        first = f"{name}:{self.line}: {where}{self.what}"
+        return f"{first}\n    {self.text}" if self.text else first
+
+
+def shown(key: object) -> str:
+    """Write a key as it stands in a TOML table's name; quotes it where it must be quoted."""
+    text = str(key)
+    return text if _BARE.fullmatch(text) else json.dumps(text)
+
+
+def placed(wrongs: Iterable[Wrong], text: str) -> list[Mistake]:
+    """Find the line of each mistake; each is told once, in the order of the file."""
+    lines = text.replace("\r\n", "\n").split("\n")
+    where = positions.find(text)
+    found = []
+    for wrong in dict.fromkeys(wrongs):
+        line = positions.nearest(where, wrong.path)
+        found.append(
+            Mistake(
+                line=line or 1,
+                where=".".join(shown(part) for part in wrong.path[:-1]),
+                what=wrong.what,
+                text=_told(lines[line - 1]) if line and "env" not in wrong.path else "",
+            )
+        )
+    return sorted(found, key=lambda mistake: mistake.line)
+
+
+def _told(line: str) -> str:
+    """Give a line to be shown: none that holds variables, which may be secret."""
+    told = line.strip()
+    if _SECRET.search(told):
+        return ""
+    return told if len(told) <= _WIDTH else f"{told[:_WIDTH]}…"
+
+
+def refusal(mistakes: Iterable[Mistake], name: str) -> WrongInput:
+    """Give the error that tells them all; `name` is what the file is called to its reader."""
+    return WrongInput("\n".join(mistake.told(name) for mistake in mistakes))

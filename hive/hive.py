@@ -1,0 +1,288 @@
+"""The facade: every verb, and all that a surface may call.
+
+A verb changes what is wanted, or tells what is so. What is wanted is made so by the keeper's
+next tick. Answers are JSON-ready and documented in docs/json.md.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from hive import views
+from hive.adapters.store import Event
+from hive.core.diff import Change, apply, compare
+from hive.core.select import select
+from hive.core.spec import Agent, from_dict
+from hive.core.world import Memory, TeamMemory, Wanted
+from hive.errors import HiveError, WrongInput
+from hive.keeper import Keeper
+
+VERBS = (
+    "ping",
+    "status",
+    "why",
+    "events",
+    "logs",
+    "names",
+    "attach",
+    "deploy",
+    "start",
+    "stop",
+    "restart",
+    "stop_all",
+    "reset",
+    "shut_down",
+)
+
+BORN = "environ:"
+"""The fact under which a project's environment is kept, as its latest deploy had it."""
+
+
+class Hive:
+    """Everything a person, or a program, can ask of hive on this node."""
+
+    def __init__(self, keeper: Keeper, clock: Callable[[], float]) -> None:
+        self._keeper = keeper
+        self._store = keeper.store
+        self._clock = clock
+        self._up_since = clock()
+        self._environs: dict[str, Mapping[str, str]] = {}
+        self.ending = False
+        self.changed = False
+        keeper.environ = self._environ
+
+    def answer(self, verb: str, args: Mapping[str, Any]) -> Any:
+        """Carry out one verb; raises WrongInput for one that does not exist."""
+        if verb not in VERBS:
+            raise WrongInput(f"hive has no verb `{verb}`", fix="hive --help lists the commands")
+        try:
+            return getattr(self, verb)(**args)
+        except TypeError as error:
+            if "argument" not in str(error):
+                raise
+            raise WrongInput(f"`{verb}` does not take that: {error}") from error
+
+    def tick(self) -> tuple[bool, float | None]:
+        """Look, plan, act once; gives what `Keeper.tick` gives."""
+        self.changed = False
+        return self._keeper.tick(self._clock())
+
+    def ping(self) -> dict[str, Any]:
+        """Say who answers."""
+        return {"pid": os.getpid(), "up_since": views.iso(self._up_since)}
+
+    def status(self, names: Sequence[str] = ()) -> dict[str, Any]:
+        """Tell what each agent is, and why."""
+        agents = [self._record(agent) for agent in self._chosen(names)]
+        return views.status(
+            node=platform.node(),
+            supervisor=self.ping(),
+            agents=agents,
+            teams=self._keeper.teams,
+        )
+
+    def why(self, name: str) -> dict[str, Any]:
+        """Tell all that is known of one agent: evidence, what comes next, its last death."""
+        agent = self._one(name)
+        keeper = self._keeper
+        project = keeper.wanted[agent].agent.project
+        return views.why(
+            record=self._record(agent),
+            wanted=keeper.wanted[agent],
+            memory=keeper.memory.get(agent, Memory(agent=agent)),
+            team=keeper.teams.get(_team(keeper.wanted[agent].agent), TeamMemory(team=project)),
+            probes=(keeper.ready.get(agent), keeper.alive.get(agent)),
+            deaths=self._store.deaths(agent, 1),
+            events=self._store.events(agent=agent, limit=10, newest=True),
+            now=self._clock(),
+        )
+
+    def events(
+        self,
+        names: Sequence[str] = (),
+        after: int = 0,
+        limit: int = 50,
+        newest: bool = False,
+    ) -> dict[str, Any]:
+        """Tell what happened, oldest first: after an event's id, or the newest ones."""
+        chosen = set(self._chosen(names)) if names else None
+        found = self._store.events(after=after, limit=limit, newest=newest, agents=chosen)
+        return views.events(found)
+
+    def logs(self, name: str, lines: int = 200) -> dict[str, Any]:
+        """Give the last lines of an agent's window, or of its last certificate."""
+        agent = self._one(name)
+        memory = self._keeper.memory.get(agent, Memory(agent=agent))
+        pane = self._keeper.node.pane(agent, memory.launch)
+        if pane:
+            text = self._keeper.node.last_screen(memory.socket, pane, lines)
+            return views.logs(agent, "window", self._clock(), text)
+        deaths = self._store.deaths(agent, 1)
+        if not deaths:
+            return views.logs(agent, "window", self._clock(), [])
+        return views.logs(agent, "certificate", deaths[0].at, deaths[0].screen.split("\n")[-lines:])
+
+    def names(self) -> dict[str, Any]:
+        """List what can be named: agents, teams, projects."""
+        return views.names([one.agent for one in self._keeper.wanted.values()])
+
+    def attach(self, name: str) -> dict[str, Any]:
+        """Say where a person finds an agent's window, or a team's session."""
+        keeper = self._keeper
+        chosen = [agent for agent in self._chosen([name]) if keeper.memory.get(agent)]
+        for agent in chosen:
+            memory = keeper.memory[agent]
+            pane = keeper.node.pane(agent, memory.launch)
+            if pane:
+                exact = len(chosen) == 1
+                return {
+                    "socket": memory.socket,
+                    "session": pane.session,
+                    "window": pane.window if exact else None,
+                    "pane": pane.id if exact else None,
+                }
+        raise HiveError(f"`{name}` has no window now", fix=f"hive why {name}")
+
+    def deploy(
+        self,
+        project: str,
+        agents: Sequence[Mapping[str, Any]],
+        environ: Mapping[str, str],
+        teams: Sequence[str] | None = None,
+        dry_run: bool = False,
+        path: str = "",
+    ) -> dict[str, Any]:
+        """Make what is wanted equal to the file, and tell each change."""
+        specs = [from_dict(values) for values in agents]
+        changes = compare(self._keeper.wanted, specs, project=project, teams=teams)
+        if not dry_run:
+            self._refuse_foreign(specs, changes)
+            self._remember(project, environ)
+            self._want(apply(self._keeper.wanted, changes, specs), "deploy", path or "hive deploy")
+            updated = {change.agent for change in changes if change.kind == "update"}
+            self._keeper.update({spec.id: spec for spec in specs if spec.id in updated})
+            self._let_go({change.agent for change in changes if change.kind in {"start", "restart"}})
+        return views.deploy(project, changes, dry_run=dry_run)
+
+    def start(self, names: Sequence[str]) -> dict[str, Any]:
+        """Start these agents, whatever stopped them; those that run are left alone."""
+        down = [agent for agent in self._chosen(names) if not self._runs(agent)]
+        return self._again(down, "hive start")
+
+    def restart(self, names: Sequence[str]) -> dict[str, Any]:
+        """End these agents and start them anew, at once."""
+        return self._again(self._chosen(names), "hive restart")
+
+    def stop(self, names: Sequence[str]) -> dict[str, Any]:
+        """End these agents gracefully; they stay down until they are started."""
+        return self._down(self._chosen(names), "hive stop")
+
+    def stop_all(self) -> dict[str, Any]:
+        """End every agent of every team on this node."""
+        self._store.add([Event(agent="", kind="stop-all", text="asked for", at=self._clock())])
+        return self._down(list(self._keeper.wanted), "hive stop-all")
+
+    def reset(self, names: Sequence[str] = ()) -> dict[str, Any]:
+        """Forget budgets and quarantines of these agents; history is kept."""
+        agents = self._chosen(names)
+        self._store.reset(agents, self._clock())
+        self._keeper.reload()
+        self.changed = True
+        return views.changed(agents)
+
+    def shut_down(self) -> dict[str, Any]:
+        """End the supervisor once it has answered; agents that run are left alone."""
+        self.ending = True
+        return {}
+
+    def _again(self, agents: Sequence[str], verb: str) -> dict[str, Any]:
+        wanted = {agent: self._keeper.wanted[agent] for agent in agents}
+        self._want(
+            {
+                agent: replace(
+                    one, up=True, generation=one.generation + 1, why=f"restarted by `{verb}`"
+                    if self._runs(agent) else f"started by `{verb}`"
+                )
+                for agent, one in wanted.items()
+                if not one.removed
+            },
+            verb.split()[-1],
+            verb,
+        )
+        self._let_go(set(agents))
+        return views.changed(agents)
+
+    def _down(self, agents: Sequence[str], verb: str) -> dict[str, Any]:
+        changes = {
+            agent: replace(self._keeper.wanted[agent], up=False, why=f"stopped by `{verb}`")
+            for agent in agents
+            if self._keeper.wanted[agent].up
+        }
+        self._want(changes, "stop", verb)
+        return views.changed(agents)
+
+    def _want(self, changes: Mapping[str, Wanted], kind: str, why: str) -> None:
+        now = self._clock()
+        events = [Event(agent=agent, kind=kind, text=why, at=now) for agent in changes]
+        self._keeper.want(changes, events)
+        self.changed = True
+
+    def _let_go(self, agents: set[str]) -> None:
+        """A person asked for starts: their teams are held no more."""
+        held = {
+            team: replace(memory, held=False, restarts=())
+            for team, memory in self._keeper.teams.items()
+            if memory.held and any(agent.startswith(f"{team}/") for agent in agents)
+        }
+        self._keeper.let_go(held, self._clock())
+
+    def _refuse_foreign(self, specs: Sequence[Agent], changes: Sequence[Change]) -> None:
+        starting = {change.agent for change in changes if change.kind in {"start", "restart"}}
+        names = self._keeper.node.foreign([spec for spec in specs if spec.id in starting])
+        if names:
+            raise HiveError(
+                f"tmux has a session `{names[0]}` that is not hive's",
+                fix=f"rename it (tmux rename-session -t {names[0]} NEW), or set `session` "
+                "of the team",
+            )
+
+    def _environ(self, project: str) -> Mapping[str, str]:
+        if project not in self._environs:
+            self._environs[project] = views.load(self._store.fact(BORN + project)) or os.environ
+        return self._environs[project]
+
+    def _remember(self, project: str, environ: Mapping[str, str]) -> None:
+        self._store.note(BORN + project, views.dump(environ))
+        self._environs[project] = environ
+
+    def _runs(self, agent: str) -> bool:
+        memory = self._keeper.memory.get(agent)
+        wanted = self._keeper.wanted[agent]
+        return bool(memory and memory.live and wanted.up and not memory.deadline)
+
+    def _record(self, agent: str) -> dict[str, Any]:
+        keeper = self._keeper
+        return views.agent_record(
+            keeper.wanted[agent],
+            keeper.memory.get(agent, Memory(agent=agent)),
+            cpu=keeper.node.cores(agent),
+            memory_bytes=keeper.node.bytes_of(agent),
+        )
+
+    def _chosen(self, names: Sequence[str]) -> list[str]:
+        return list(select(names, list(self._keeper.wanted)))
+
+    def _one(self, name: str) -> str:
+        chosen = self._chosen([name])
+        if len(chosen) != 1:
+            shown = ", ".join(agent.split("/", 1)[1] for agent in chosen[:5])
+            raise WrongInput(f"`{name}` names {len(chosen)} agents", fix=f"name one: {shown}")
+        return chosen[0]
+
+
+def _team(agent: Agent) -> str:
+    return f"{agent.project}/{agent.team}"

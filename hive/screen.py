@@ -1,0 +1,235 @@
+"""What people see: records in, rich renderables out.
+
+Pure functions of the records in docs/json.md and of `now` (epoch seconds). A table's row is one
+line: what does not fit is cut with an ellipsis. Trouble comes first.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from hive.core.units import as_text
+from hive.core.wording import age, clean, count, size, span
+
+Record = Mapping[str, Any]
+
+COLOURS = {
+    "ready": "green",
+    "starting": "cyan",
+    "stopping": "magenta",
+    "backing-off": "yellow",
+    "failed": "bold red",
+    "stopped": "dim",
+}
+TROUBLE = ("failed", "backing-off", "stopping", "starting")
+"""The states worth a look, worst first."""
+
+CHANGES = {"start": "green", "restart": "yellow", "update": "cyan", "stop": "red", "keep": "dim"}
+
+
+def status(record: Record, now: float) -> RenderableType:
+    """Draw every agent in the file's order, and the totals below."""
+    agents = record["agents"]
+    if not agents:
+        return Group(supervisor(record, now), Text("no agents: `hive deploy` starts some"))
+    lines = [agents_table(agents, now), Text(), totals(agents)]
+    lines += [held(team) for team in record["teams"] if team["held"]]
+    if record["supervisor"] is None:
+        lines.append(supervisor(record, now))
+    return Group(*lines)
+
+
+def agents_table(agents: Iterable[Record], now: float) -> Table:
+    """Draw one line an agent."""
+    table = _table("agent", "state", "for", "restarts", "cpu", "memory", "why", right=(2, 3, 4, 5))
+    for one in agents:
+        table.add_row(
+            Text(one["agent"]),
+            state(one),
+            Text(since(one["since"], now)),
+            Text(str(one["restarts"] or "")),
+            Text(percent(one["cpu"])),
+            Text("" if one["memory"] is None else size(one["memory"])),
+            Text(clean(one["reason"])),
+        )
+    return table
+
+
+def state(one: Record) -> Text:
+    """Draw an agent's state in its colour."""
+    return Text(one["state"], style=COLOURS.get(one["state"], ""))
+
+
+def totals(agents: Sequence[Record]) -> Text:
+    """Draw how many agents are in which state, and what they use together."""
+    text = Text(f"{count(len(agents), 'agent')}: ")
+    text.append_text(tally(agents))
+    cpu = [one["cpu"] for one in agents if one["cpu"] is not None]
+    memory = [one["memory"] for one in agents if one["memory"] is not None]
+    if cpu or memory:
+        text.append(f"   cpu {percent(sum(cpu))}  memory {size(sum(memory))}")
+    return text
+
+
+def tally(agents: Iterable[Record]) -> Text:
+    """Draw how many agents are in which state: trouble first."""
+    counts = Counter(one["state"] for one in agents)
+    order = [*TROUBLE, "ready", "stopped"]
+    known = sorted(counts, key=lambda one: order.index(one) if one in order else -1)
+    parts = [Text(f"{counts[one]} {one}", style=COLOURS.get(one, "")) for one in known]
+    return Text(" · ").join(parts)
+
+
+def supervisor(record: Record, now: float) -> Text:
+    """Draw who answers, or that nobody does."""
+    who = record["supervisor"]
+    if who is None:
+        text = "no supervisor runs: this is what hive last wrote down; `hive deploy` starts one"
+        return Text(text, style="yellow")
+    return Text(f"supervisor up {since(who['up_since'], now)} (pid {who['pid']})", style="dim")
+
+
+def held(team: Record) -> Text:
+    """Draw that a team restarts nothing by itself, and what lets it go."""
+    name = team["team"]
+    text = f"team {name} is held: {clean(team['reason'])}; `hive start {name}` lets it go"
+    return Text(text, style="bold red")
+
+
+def why(record: Record, now: float) -> RenderableType:
+    """Draw all that is known of one agent: state, evidence, what is next, the last death."""
+    one, budget = record["agent"], record["budget"]
+    head = Text.assemble(
+        (one["agent"], "bold"),
+        " is ",
+        state(one),
+        f" for {since(one['since'], now)}" if one["since"] else "",
+        f": {clean(one['reason'])}",
+    )
+    parts: list[RenderableType] = [head, Text.assemble(("next: ", "bold"), record["next"]["text"])]
+    parts += [Text(), Text("evidence", style="bold"), _evidence(record["evidence"], now)]
+    spent = (
+        f"restart {budget['policy']}; {budget['deaths']} of {budget['attempts']} deaths in "
+        f"{as_text(budget['window'])}; {count(budget['restarts'], 'restart')} by itself"
+    )
+    parts += [Text(), Text.assemble(("budget: ", "bold"), spent)]
+    if record["certificate"]:
+        parts += [Text(), certificate(record["certificate"])]
+    if record["events"]:
+        parts += [Text(), Text("events", style="bold")]
+        parts += [_inset(event(found, named=False)) for found in record["events"]]
+    return Group(*parts)
+
+
+def certificate(record: Record) -> RenderableType:
+    """Draw how the last launch ended, with the end of its screen."""
+    head = Text.assemble(
+        ("last end: ", "bold"),
+        f"{moment(record['time'])}, after {span(record['ran'])}, {_ended(record['code'])}: ",
+        clean(record["cause"]),
+    )
+    lines = [line for line in record["screen"] if line.strip()][-10:]
+    shown = [_inset(Text(clean(line), style="dim")) for line in lines]
+    then = Text(f"then hive: {clean(record['next'])}")
+    return Group(head, then, *shown)
+
+
+def event(record: Record, *, named: bool = True) -> Text:
+    """Draw one event as a line."""
+    kind = record["kind"]
+    colour = "red" if kind in {"died", "failed", "killed", "held"} else COLOURS.get(kind, "")
+    text = Text(f"{moment(record['time'])}  ", style="")
+    if named:
+        text.append(f"{record['agent']}  ", style="bold")
+    text.append(kind, style=colour)
+    return text.append(f"  {clean(record['text'])}")
+
+
+def changes(record: Record) -> RenderableType:
+    """Draw what a deploy changes, or would change."""
+    table = _table("change", "agent", "why")
+    for one in record["changes"]:
+        kind = Text(one["kind"], style=CHANGES.get(one["kind"], ""))
+        table.add_row(kind, Text(one["agent"]), Text(clean(one["why"])))
+    return table
+
+
+def progress(records: Sequence[Record], now: float, height: int) -> RenderableType:
+    """Draw how far the awaited agents are: those under way, and how many are there."""
+    under_way = [one for one in records if not one["settled"]]
+    there = len(records) - len(under_way)
+    table = _table("", "", "", "", headed=False)
+    room = max(1, height - 3)
+    for one in under_way[:room]:
+        since_then = Text(since(one["since"], now), style="dim")
+        table.add_row(Text(one["agent"]), state(one), since_then, Text(clean(one["reason"])))
+    line = Text(f"{there} of {len(records)} done: ").append_text(tally(records))
+    more = len(under_way) - room
+    return Group(table, *([Text(f"… and {more} more")] if more > 0 else []), line)
+
+
+def audit(rows: Iterable[tuple[str, bool | None, str]]) -> RenderableType:
+    """Draw a list of checks: what was looked at, whether it is well (None: so-so), what was seen."""
+    table = _table("", "", "", headed=False)
+    marks = {True: ("ok", "green"), False: ("wrong", "bold red"), None: ("note", "yellow")}
+    for name, well, text in rows:
+        table.add_row(Text(*marks[well]), Text(name), Text(clean(text)))
+    return table
+
+
+def since(text: str | None, now: float) -> str:
+    """Say how long ago a record's moment was: `3h`."""
+    return age(now - datetime.fromisoformat(text).timestamp()) if text else ""
+
+
+def moment(text: str) -> str:
+    """Say a record's moment in the reader's own time zone: `Nov 21 10:05:00`."""
+    return datetime.fromisoformat(text).astimezone().strftime("%b %d %H:%M:%S")
+
+
+def percent(cores: float | None) -> str:
+    """Say CPU use as a part of one core: `150%` are one core and a half."""
+    return "" if cores is None else f"{cores * 100:.0f}%"
+
+
+def _evidence(signals: Iterable[Record], now: float) -> Table:
+    table = _table("", "", "", headed=False)
+    for one in signals:
+        ago = f"{since(one['time'], now)} ago" if one["time"] else ""
+        table.add_row(Text(f"  {one['source']}"), Text(ago, style="dim"), Text(clean(one["text"])))
+    table.columns[-1].no_wrap = False
+    table.columns[-1].overflow = "fold"
+    return table
+
+
+def _ended(code: int | None) -> str:
+    if code is None:
+        return "nobody knows how"
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+
+def _inset(text: Text) -> Padding:
+    return Padding(text, (0, 0, 0, 2))
+
+
+def _table(*names: str, right: Sequence[int] = (), headed: bool = True) -> Table:
+    """Give a table without lines whose last column takes what is left of the width."""
+    table = Table(box=None, show_header=headed, header_style="dim", padding=(0, 2, 0, 0))
+    for number, name in enumerate(names):
+        table.add_column(
+            name,
+            justify="right" if number in right else "left",
+            no_wrap=True,
+            overflow="ellipsis",
+            ratio=1 if number == len(names) - 1 else None,
+        )
+    table.expand = True
+    return table

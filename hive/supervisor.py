@@ -1,0 +1,169 @@
+"""The loop and nothing else: wait for an event or the pulse, tick, repeat.
+
+What wakes it: a request on the socket, a death (pidfd or kqueue), a probe's answer, the moment
+something is due, and every two seconds the pulse. It is the worker that the guard keeps alive,
+and it becomes the guard if the guard dies.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import selectors
+import signal
+import socket
+import time
+from pathlib import Path
+
+from hive.adapters import guard, procs
+from hive.adapters.listener import Listener
+from hive.adapters.node import Node
+from hive.adapters.probes import Probes
+from hive.adapters.state import Locked, NodeLock, State
+from hive.adapters.store import Event, Store
+from hive.errors import HiveError
+from hive.hive import Hive
+from hive.keeper import RETRY, Keeper
+from hive.questions import Questions
+
+PULSE = 2.0
+"""Seconds between two looks when nothing happens."""
+
+SOON = 0.05
+"""Seconds between two looks while something is being done."""
+
+LOCKED = 9
+"""The exit code that tells the guard that another supervisor is at work."""
+
+_log = logging.getLogger("hive")
+
+
+class Supervisor:
+    """One node's loop, from the lock to the last request."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._store = Store.open(state.db)
+        self._node = Node(state)
+        self._probes = Probes()
+        self._hive = Hive(Keeper(self._store, self._node, Questions(self._probes)), time.time)
+        self._selector = selectors.DefaultSelector()
+        self._listener = self._listen()
+        self._guard = os.getppid()
+        self._orphaned = False
+        self._ended = False
+        self._signals = self._catch_signals()
+
+    def run(self) -> bool:
+        """Loop until asked to end; gives whether the guard has died and must be replaced."""
+        self._begin()
+        due = 0.0
+        while not (self._ended or self._orphaned or self._over()):
+            woken = self._wait(due)
+            if woken or time.monotonic() >= due:
+                due = time.monotonic() + self._tick()
+        return self._orphaned
+
+    def close(self) -> None:
+        """Give back everything, and leave the agents as they are."""
+        self._listener.close()
+        self._probes.close()
+        if self._hive.ending:
+            self._node.leave()
+        else:
+            self._node.hang_up()
+        self._store.close()
+
+    def _begin(self) -> None:
+        self._selector.register(self._node.deaths.fileno(), selectors.EVENT_READ, self._died)
+        self._selector.register(self._probes.fileno(), selectors.EVENT_READ, self._answered)
+        self._node.deaths.watch(self._guard, procs.started(self._guard) or 0)
+        text = f"supervisor started, pid {os.getpid()}"
+        _log.info(text)
+        self._store.add([Event(agent="", kind="supervisor", text=text, at=time.time())])
+
+    def _listen(self) -> Listener:
+        listener = Listener(self._state.socket, self._hive.answer)
+        listener.register(self._selector)
+        return listener
+
+    def _catch_signals(self) -> socket.socket:
+        """Turn TERM and INT into a readable socket, so that the loop ends between two ticks."""
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        theirs.setblocking(False)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._finish)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+        self._waker = theirs
+        self._selector.register(ours, selectors.EVENT_READ, lambda: bool(ours.recv(64)))
+        return ours
+
+    def _finish(self, _number: int, _frame: object) -> None:
+        self._ended = True
+
+    def _over(self) -> bool:
+        return self._hive.ending and not self._listener.busy()
+
+    def _wait(self, due: float) -> bool:
+        """Wait for the next event or until `due`; gives whether to tick at once."""
+        patience = max(0.0, due - time.monotonic())
+        woken = False
+        for key, events in self._selector.select(patience):
+            if callable(key.data):
+                woken = bool(key.data()) or woken
+            else:
+                self._listener.handle(key, events)
+        return woken or self._hive.changed
+
+    def _died(self) -> bool:
+        pids = self._node.deaths.read()
+        self._orphaned = self._guard in pids
+        return bool(pids)
+
+    def _answered(self) -> bool:
+        return True
+
+    def _tick(self) -> float:
+        """Tick once; gives the seconds until the next."""
+        self._upkeep()
+        try:
+            busy, moment = self._hive.tick()
+        except HiveError as error:
+            _log.warning("tick: %s", error)
+            return RETRY
+        if busy:
+            return SOON
+        rest = PULSE if moment is None else moment - time.time()
+        return min(PULSE, max(SOON / 5, rest))
+
+    def _upkeep(self) -> None:
+        if self._listener.missing():
+            self._listener.close()
+            self._listener = self._listen()
+        self._listener.upkeep(time.monotonic())
+        self._orphaned = self._orphaned or os.getppid() != self._guard
+
+
+def run(root: Path) -> int:
+    """Supervise this node until asked to end; gives the exit code for the guard."""
+    state = State(root)
+    state.prepare()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    lock = NodeLock(state)
+    try:
+        lock.take()
+    except Locked as error:
+        _log.info("%s", error)
+        return LOCKED
+    supervisor = Supervisor(state)
+    try:
+        orphaned = supervisor.run()
+    finally:
+        supervisor.close()
+        lock.release()
+    if orphaned:
+        _log.warning("the guard is gone: taking its place")
+        guard.become(str(root), dict(os.environ))
+    return 0

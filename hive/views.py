@@ -1,0 +1,319 @@
+"""Records: what hive knows, as JSON-ready values in the shapes that docs/json.md promises.
+
+Pure: what is wanted, seen and remembered comes in, plain dicts come out. Times are ISO 8601
+in UTC, sizes bytes, durations seconds, CPU use cores.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from hive.core.diff import Change
+from hive.core.outlook import outlook
+from hive.core.spec import Agent, Probe
+from hive.core.units import as_text
+from hive.core.wording import span
+from hive.core.world import Memory, State, TeamMemory, Verdict, Wanted
+
+VERSION = 1
+"""Grows when a field changes its meaning or goes away; new fields may come at any time."""
+
+Record = dict[str, Any]
+
+
+class Death(Protocol):
+    """How a launch ended, as the store keeps it."""
+
+    @property
+    def at(self) -> float: ...  # noqa: D102
+    @property
+    def launch(self) -> str: ...  # noqa: D102
+    @property
+    def code(self) -> int | None: ...  # noqa: D102
+    @property
+    def cause(self) -> str: ...  # noqa: D102
+    @property
+    def asked(self) -> bool: ...  # noqa: D102
+    @property
+    def next(self) -> str: ...  # noqa: D102
+    @property
+    def restarts(self) -> int: ...  # noqa: D102
+    @property
+    def ran(self) -> float: ...  # noqa: D102
+    @property
+    def screen(self) -> str: ...  # noqa: D102
+
+
+class Event(Protocol):
+    """Something that happened, as the store keeps it; `agent` is an id, a team or empty."""
+
+    @property
+    def id(self) -> int: ...  # noqa: D102
+    @property
+    def at(self) -> float: ...  # noqa: D102
+    @property
+    def agent(self) -> str: ...  # noqa: D102
+    @property
+    def kind(self) -> str: ...  # noqa: D102
+    @property
+    def text(self) -> str: ...  # noqa: D102
+
+
+def iso(at: float) -> str:
+    """Write a moment (epoch seconds) as ISO 8601 in UTC, to the millisecond."""
+    moment = datetime.fromtimestamp(round(at, 3), UTC)
+    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def short(agent: str) -> str:
+    """Give an id as people say it: without its project; hive itself has the empty id."""
+    return agent.split("/", 1)[-1] or "hive"
+
+
+def settled(wanted: Wanted, memory: Memory) -> bool:
+    """Whether nothing further is about to happen to the agent by itself.
+
+    A quarantined agent counts as settled: how the request for it ended is known.
+    """
+    if wanted.removed or not wanted.up:
+        return memory.state is State.STOPPED
+    if memory.generation != wanted.generation:
+        return False
+    if memory.state is State.FAILED:
+        return memory.quarantined
+    return memory.state in {State.READY, State.STOPPED}
+
+
+def agent_record(
+    wanted: Wanted, memory: Memory, cpu: float | None, memory_bytes: int | None
+) -> Record:
+    """Build an agent's record; `cpu` is in cores, both numbers None where nobody looks."""
+    agent, live = wanted.agent, memory.live
+    return {
+        "agent": agent.short,
+        "team": agent.team,
+        "role": agent.role,
+        "state": memory.state.value,
+        "reason": memory.reason,
+        "since": _moment(memory.since),
+        "session": agent.session,
+        "window": agent.window,
+        "pane": (memory.pane or None) if live else None,
+        "pid": (memory.pid or None) if live else None,
+        "restarts": memory.restarts,
+        "cpu": None if cpu is None else round(cpu, 3),
+        "memory": memory_bytes,
+        "task": None,
+        "id": agent.id,
+        "settled": settled(wanted, memory),
+        "project": agent.project,
+        "wanted": _wish(wanted),
+        "socket": agent.socket,
+    }
+
+
+def status(
+    *,
+    node: str,
+    supervisor: Mapping[str, Any] | None,
+    agents: Sequence[Record],
+    teams: Mapping[str, TeamMemory],
+) -> Record:
+    """Build the answer to `status`; `teams` that never restarted anything may be absent."""
+    named = {f"{one['project']}/{one['team']}": one for one in agents}
+    return {
+        "version": VERSION,
+        "node": node,
+        "supervisor": dict(supervisor) if supervisor else None,
+        "agents": list(agents),
+        "teams": [
+            _team_record(one["project"], one["team"], teams.get(team))
+            for team, one in named.items()
+        ],
+    }
+
+
+def why(  # noqa: PLR0913 - it joins everything that is known of one agent
+    *,
+    record: Record,
+    wanted: Wanted,
+    memory: Memory,
+    team: TeamMemory,
+    probes: tuple[Verdict | None, Verdict | None],
+    deaths: Sequence[Death],
+    events: Sequence[Event],
+    now: float,
+) -> Record:
+    """Build the answer to `why`; `deaths` has the latest first, `probes` are ready and alive."""
+    rule = wanted.agent.restart
+    text, at = outlook(wanted, memory, team, now)
+    return {
+        "version": VERSION,
+        "agent": record,
+        "evidence": evidence(wanted, memory, probes, deaths),
+        "next": {"text": text, "time": None if at is None else iso(at)},
+        "budget": {
+            "policy": rule.policy,
+            "deaths": sum(1 for death in memory.deaths if death > now - rule.window),
+            "attempts": rule.attempts,
+            "window": rule.window,
+            "restarts": memory.restarts,
+        },
+        "certificate": certificate_record(deaths[0]) if deaths else None,
+        "events": [event_record(event) for event in sorted(events, key=lambda one: one.id)],
+    }
+
+
+def evidence(
+    wanted: Wanted,
+    memory: Memory,
+    probes: tuple[Verdict | None, Verdict | None],
+    deaths: Sequence[Death],
+) -> list[Record]:
+    """List the signals that an agent's state rests on, each with its time."""
+    agent, (ready, alive) = wanted.agent, probes
+    wish = f"wanted {_wish(wanted)}, request {wanted.generation}: {wanted.why}"
+    found = [_signal("wanted", wish, 0.0)]
+    if memory.live:
+        found += [
+            _signal("process", f"pid {memory.pid} runs", memory.began),
+            _signal("pane", f"{memory.pane} in {agent.session}:{agent.window}", memory.began),
+        ]
+    elif memory.launch:
+        found.append(_signal("process", "its program does not run", memory.since))
+    else:
+        found.append(_signal("process", "hive has not started it yet", 0.0))
+    for source, probe, verdict in (("ready", agent.ready, ready), ("alive", agent.alive, alive)):
+        if probe and memory.live:
+            found.append(_answer(source, probe, verdict))
+    if deaths:
+        text = f"{ending(deaths[0].code)} after {span(deaths[0].ran)}: {deaths[0].cause}"
+        found.append(_signal("last end", text, deaths[0].at))
+    return found
+
+
+def ending(code: int | None) -> str:
+    """Say how a program ended: by an exit code, by a signal (`-N`), or nobody knows."""
+    if code is None:
+        return "ended, nobody knows how,"
+    return f"ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+
+
+def certificate_record(death: Death) -> Record:
+    """Build the certificate of a launch that ended."""
+    return {
+        "time": iso(death.at),
+        "launch": death.launch,
+        "code": death.code,
+        "cause": death.cause,
+        "asked": death.asked,
+        "next": death.next,
+        "restarts": death.restarts,
+        "ran": round(death.ran, 3),
+        "screen": death.screen.splitlines(),
+    }
+
+
+def event_record(event: Event) -> Record:
+    """Build the record of one event."""
+    return {
+        "id": event.id,
+        "time": iso(event.at),
+        "agent": short(event.agent),
+        "kind": event.kind,
+        "text": event.text,
+    }
+
+
+def events(found: Iterable[Event]) -> Record:
+    """Build the answer to `events`, in the order given."""
+    return {"version": VERSION, "events": [event_record(event) for event in found]}
+
+
+def logs(agent: str, source: str, at: float, lines: Sequence[str]) -> Record:
+    """Build the answer to `logs`; `source` says whether a window or a certificate was read."""
+    return {
+        "version": VERSION,
+        "agent": short(agent),
+        "source": source,
+        "time": iso(at),
+        "lines": list(lines),
+    }
+
+
+def names(agents: Iterable[Agent]) -> Record:
+    """Build the answer to `names`: what can be named on the command line."""
+    found = list(agents)
+    return {
+        "version": VERSION,
+        "agents": sorted({agent.short for agent in found}),
+        "teams": sorted({agent.team for agent in found}),
+        "projects": sorted({agent.project for agent in found}),
+    }
+
+
+def deploy(project: str, changes: Iterable[Change], *, dry_run: bool) -> Record:
+    """Build the answer to `deploy`: each change with its reason."""
+    return {
+        "version": VERSION,
+        "project": project,
+        "dry_run": dry_run,
+        "changes": [
+            {
+                "agent": short(change.agent),
+                "id": change.agent,
+                "kind": change.kind,
+                "why": change.why,
+            }
+            for change in changes
+        ],
+    }
+
+
+def changed(agents: Iterable[str]) -> Record:
+    """Build the answer to a verb that changed what is wanted of these agents (ids)."""
+    return {"version": VERSION, "agents": [short(agent) for agent in agents]}
+
+
+def dump(values: Mapping[str, str]) -> str:
+    """Write an environment as one line of JSON, its undecodable bytes included."""
+    return json.dumps(dict(values), sort_keys=True)
+
+
+def load(text: str | None) -> dict[str, str]:
+    """Read what `dump` wrote; nothing where nothing was written."""
+    return {str(key): str(value) for key, value in json.loads(text or "{}").items()}
+
+
+def _team_record(project: str, team: str, memory: TeamMemory | None) -> Record:
+    held = memory is not None and memory.held
+    reason = f"too many restarts in a short time: {len(memory.restarts)}" if held else ""
+    return {"team": team, "project": project, "held": held, "reason": reason}
+
+
+def _wish(wanted: Wanted) -> str:
+    if wanted.removed:
+        return "removed"
+    return "up" if wanted.up else "down"
+
+
+def _answer(source: str, probe: Probe, verdict: Verdict | None) -> Record:
+    """Tell what a probe asks and what it last heard."""
+    asks = f"{probe.kind} `{probe.target}` every {as_text(probe.interval)}"
+    if verdict is None or verdict.good is None:
+        heard = (verdict.why if verdict else "") or "no answer yet"
+        return _signal(source, f"{heard}; asks {asks}", verdict.since if verdict else 0.0)
+    word = "good" if verdict.good else "bad"
+    return _signal(source, f"{word}: {verdict.why or 'it answered'}; asks {asks}", verdict.since)
+
+
+def _signal(source: str, text: str, at: float) -> Record:
+    return {"source": source, "text": text, "time": _moment(at)}
+
+
+def _moment(at: float) -> str | None:
+    """Write a moment; 0 is how memory says that it has not come."""
+    return iso(at) if at else None

@@ -1,0 +1,141 @@
+"""The keys of the file: defaults, and what each refuses."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from hive.core import model, spec
+
+MODELS = [
+    model.Probe,
+    model.Restart,
+    model.Stop,
+    model.Defaults,
+    model.Agent,
+    model.Team,
+    model.Tmux,
+    model.File,
+]
+
+
+@pytest.mark.parametrize("cls", MODELS)
+def test_every_key_has_one_sentence_that_says_what_it_means(cls: type[BaseModel]):
+    for name, field in cls.model_fields.items():
+        told = field.description or ""
+        assert told.endswith("."), name
+        assert len(told) < 100, name
+
+
+@pytest.mark.parametrize(
+    ("table", "rule"),
+    [
+        pytest.param(model.Restart(), spec.Restart(), id="restart"),
+        pytest.param(model.Stop(), spec.Stop(), id="stop"),
+    ],
+)
+def test_defaults_are_those_of_the_agent(table, rule):
+    assert table.model_dump() == {name: getattr(rule, name) for name in type(rule).__slots__}
+
+
+def test_a_probe_asks_as_often_as_the_agents_default():
+    probe, rule = model.Probe(tcp="a:1"), spec.Probe(kind="tcp", target="a:1")
+
+    assert (probe.interval, probe.timeout, probe.threshold) == (
+        rule.interval,
+        rule.timeout,
+        rule.threshold,
+    )
+
+
+@pytest.mark.parametrize(
+    ("read", "given", "found"),
+    [
+        pytest.param(model.argv, "a b", ("sh", "-c", "a b"), id="a command is for the shell"),
+        pytest.param(model.argv, ["a", "b c"], ("a", "b c"), id="a list is as it is"),
+        pytest.param(model.argv, ["a", ""], ("a", ""), id="an argument may be empty"),
+        pytest.param(model.texts, "a", ("a",), id="one text"),
+        pytest.param(model.texts, ["a", "b"], ("a", "b"), id="several texts"),
+        pytest.param(model.texts, [], (), id="no text"),
+        pytest.param(model.address, 5173, "127.0.0.1:5173", id="a port alone"),
+        pytest.param(model.address, "host:80", "host:80", id="host and port"),
+        pytest.param(model.address, "[::1]:80", "[::1]:80", id="an IPv6 address"),
+        pytest.param(model.address, "$PORT", "127.0.0.1:$PORT", id="the agent's port"),
+        pytest.param(model.address, "h:$PORT", "h:$PORT", id="the agent's port elsewhere"),
+        pytest.param(model.url, "https://a/b?c", "https://a/b?c", id="a URL"),
+        pytest.param(model.url, "http://a:$PORT/", "http://a:$PORT/", id="a URL with the port"),
+        pytest.param(model.signal, "TERM", "TERM", id="a signal"),
+        pytest.param(model.signal, "SIGINT", "INT", id="a signal with SIG"),
+        pytest.param(model.signal, "hup", "HUP", id="a signal in small letters"),
+        pytest.param(model.socket, "", "", id="the user's own server"),
+        pytest.param(model.socket, "work", "work", id="a server by name"),
+        pytest.param(model.socket, "/run/a.sock", "/run/a.sock", id="a server by path"),
+        pytest.param(model.socket, "~/a.sock", "~/a.sock", id="a server under home"),
+        pytest.param(model.agent, "sh", {"run": "sh"}, id="an agent that is its command"),
+    ],
+)
+def test_what_is_good_is_read(read, given, found):
+    assert read(given) == found
+
+
+@pytest.mark.parametrize(
+    ("read", "given", "told"),
+    [
+        pytest.param(model.argv, "", "must not be empty", id="no command"),
+        pytest.param(model.argv, " ", "must not be empty", id="a blank command"),
+        pytest.param(model.argv, [], "must be a command", id="an empty list"),
+        pytest.param(model.argv, [""], "must not be empty", id="an empty program"),
+        pytest.param(model.argv, 1, "must be a command", id="a number for a command"),
+        pytest.param(model.argv, ["a", 1], "a list of texts", id="a number for an argument"),
+        pytest.param(model.argv, ["a", "\0"], "NUL", id="NUL in an argument"),
+        pytest.param(model.text, "a\0", "NUL", id="NUL in a text"),
+        pytest.param(model.texts, [1], "a text in quotes", id="a number in a list"),
+        pytest.param(model.texts, {}, "or a list of them", id="a table for a list"),
+        pytest.param(model.variable, "", "can't be a variable", id="no name"),
+        pytest.param(model.variable, "a=b", "can't be a variable", id="= in a name"),
+        pytest.param(model.variable, "a\n", "can't be a variable", id="a newline in a name"),
+        pytest.param(model.variable, "a\0", "can't be a variable", id="NUL in a name"),
+        pytest.param(model.content, "a\0", "NUL", id="NUL in a value"),
+        pytest.param(model.address, 0, "from 1 to 65535", id="port 0"),
+        pytest.param(model.address, 65536, "from 1 to 65535", id="a port too large"),
+        pytest.param(model.address, True, "from 1 to 65535", id="a truth value for a port"),
+        pytest.param(model.address, "5173", "`host:port`", id="a port in quotes"),
+        pytest.param(model.address, "h:99999", "from 1 to 65535", id="a host's port too large"),
+        pytest.param(model.address, "a b:1", "`host:port`", id="a space in a host"),
+        pytest.param(model.url, "localhost:80", "must be a URL", id="a URL without http"),
+        pytest.param(model.url, "ftp://a/", "must be a URL", id="a URL of another kind"),
+        pytest.param(model.url, "http:///a", "must be a URL", id="a URL without a host"),
+        pytest.param(model.url, "http://a:99999/", "must be a URL", id="a URL's port too large"),
+        pytest.param(model.url, "http://[::1/", "must be a URL", id="a URL with half an address"),
+        pytest.param(model.url, "http://a/ b", "must be a URL", id="a space in a URL"),
+        pytest.param(model.pattern, "(", "regular expression", id="a pattern left open"),
+        pytest.param(model.pattern, "", "must not be empty", id="a pattern that fits all"),
+        pytest.param(model.signal, "TRM", "did you mean `TERM`", id="a signal misspelt"),
+        pytest.param(model.signal, "STOP", "ends a program", id="a signal that ends nothing"),
+        pytest.param(model.socket, "a/b", "begins with `/`", id="a path from somewhere"),
+        pytest.param(model.socket, "a.b", "only letters", id="a name with a dot"),
+        pytest.param(model.socket, "/" + "x" * 100, "at most 100 bytes", id="a path too long"),
+    ],
+)
+def test_what_is_wrong_is_refused_with_what_would_be_right(read, given, told):
+    with pytest.raises(ValueError, match=told):
+        read(given)
+
+
+@pytest.mark.parametrize(
+    ("cls", "table", "told"),
+    [
+        pytest.param(model.Probe, {}, "exactly one", id="a probe that asks nothing"),
+        pytest.param(model.Probe, {"tcp": 1, "exec": "a"}, "exactly one", id="two questions"),
+        pytest.param(model.Stop, {"signal": "INT", "keys": "q"}, "keep one", id="two ways to stop"),
+        pytest.param(model.Restart, {"factor": 0.5}, "greater than or equal", id="factor below 1"),
+        pytest.param(model.Restart, {"attempts": 0}, "greater than or equal", id="no attempts"),
+        pytest.param(model.Restart, {"window": 0}, "longer than 0", id="no window"),
+        pytest.param(model.Agent, {"run": "a", "count": 0}, "greater than", id="an empty pool"),
+        pytest.param(model.Agent, {"run": "a", "count": True}, "integer", id="a truth for a count"),
+        pytest.param(model.Agent, {"run": "a", "port": 65536}, "less than", id="a port too large"),
+    ],
+)
+def test_a_table_is_refused(cls, table, told):
+    with pytest.raises(ValidationError, match=told):
+        cls.model_validate(table)

@@ -1,0 +1,230 @@
+"""The rules that keep the code small and the parts apart, each held against every file."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+HIVE = sorted((ROOT / "hive").rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+
+BIG_NAMES = re.compile(
+    r"(Manager|Orchestrator|Coordinator|Engine|Service|Handler|Helper|Util|Utils)s?$"
+)
+VAGUE_MODULES = {
+    "base", "common", "helper", "helpers", "manager", "managers", "misc", "service", "services",
+    "util", "utils",
+}  # fmt: skip
+IMPURE = {
+    "asyncio", "concurrent", "ctypes", "fcntl", "glob", "io", "libtmux", "logging",
+    "multiprocessing", "os", "psutil", "random", "resource", "rich", "secrets", "select",
+    "selectors", "shutil", "signal", "socket", "sqlalchemy", "sqlite3", "subprocess", "sys",
+    "tempfile", "threading", "time", "typer", "urllib.request", "uuid",
+}  # fmt: skip
+HEAVY = {
+    "asyncio", "libtmux", "psutil", "pydantic", "rich", "sqlalchemy", "sqlite3", "tomli_w",
+    "tomllib", "typer",
+}  # fmt: skip
+OWNERS = {
+    "libtmux": {"hive/adapters/attach.py"},
+    "psutil": {"hive/adapters/portable.py"},
+    "sqlalchemy": {"hive/adapters/store*.py", "hive/adapters/schema.py"},
+    "sqlite3": {"hive/adapters/store*.py"},
+    "typer": {"hive/cli/*.py"},
+    "rich": {"hive/screen*.py", "hive/cli/*.py"},
+    "pydantic": {"hive/core/*.py"},
+    "tomllib": {"hive/core/*.py"},
+}
+EXCUSED = {
+    "ping": "the supervisor's sign of life, asked by `hive doctor` and by whoever starts one",
+    "names": "what the shell's completion asks for",
+    "shut_down": "how `hive stop-all` and `hive emergency-cleanup` end the supervisor",
+}
+AT_THE_TOP = {
+    "CHANGELOG.md", "LICENSE", "Makefile", "README.md", "hive", "hive.toml.example",
+    "pyproject.toml", "templates", "tests",
+}  # fmt: skip
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def each(paths: list[Path]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("path", paths, ids=name)
+
+
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"))
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Give the full name of every module this file imports, wherever it does."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def within(module: str, packages: set[str]) -> bool:
+    return any(module == one or module.startswith(f"{one}.") for one in packages)
+
+
+@each(HIVE)
+def test_a_module_has_at_most_400_lines(path):
+    assert len(path.read_text("utf-8").splitlines()) <= 400
+
+
+@each(TESTS)
+def test_a_file_of_tests_has_at_most_600_lines(path):
+    assert len(path.read_text("utf-8").splitlines()) <= 600
+
+
+@each(HIVE)
+def test_a_function_has_at_most_40_lines(path):
+    functions = [
+        node
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    sizes = {one.name: (one.end_lineno or 0) - one.lineno + 1 for one in functions}
+    assert {function: size for function, size in sizes.items() if size > 40} == {}
+
+
+@each(HIVE + TESTS)
+def test_no_class_has_a_name_that_could_hold_anything(path):
+    classes = [node.name for node in ast.walk(tree(path)) if isinstance(node, ast.ClassDef)]
+    assert [one for one in classes if BIG_NAMES.search(one)] == []
+
+
+def test_no_module_has_a_name_that_could_hold_anything():
+    assert [name(path) for path in HIVE if path.stem in VAGUE_MODULES] == []
+
+
+def test_the_package_is_two_levels_deep():
+    assert [name(path) for path in HIVE if len(path.relative_to(ROOT).parts) > 3] == []
+
+
+@each([path for path in HIVE if path.parent.name == "core"])
+def test_the_core_imports_nothing_that_touches_the_world(path):
+    assert [one for one in imports(path) if within(one, IMPURE)] == []
+    assert not {"pathlib.Path", "datetime.now"} & set(imports(path))
+
+
+@each([path for path in HIVE if path.parent.name == "core"])
+def test_the_core_never_asks_what_time_it_is_nor_opens_a_file(path):
+    calls = [node.func for node in ast.walk(tree(path)) if isinstance(node, ast.Call)]
+    names = {call.id for call in calls if isinstance(call, ast.Name)}
+    methods = {call.attr for call in calls if isinstance(call, ast.Attribute)}
+    assert not names & {"open", "print", "input", "exec", "eval"}
+    assert not methods & {"now", "utcnow", "today", "read_text", "write_text"}
+
+
+@each(HIVE)
+def test_a_library_is_imported_only_where_it_belongs(path):
+    for library, owners in OWNERS.items():
+        used = any(within(module, {library}) for module in imports(path))
+        owned = any(path.relative_to(ROOT).match(owner) for owner in owners)
+        assert not used or owned, f"{library} belongs to {', '.join(owners)}"
+
+
+@each(HIVE + TESTS)
+def test_nothing_is_mocked(path):
+    assert [one for one in imports(path) if within(one, {"unittest.mock", "mock"})] == []
+
+
+@each(HIVE)
+def test_every_module_says_what_it_is_for(path):
+    assert ast.get_docstring(tree(path))
+
+
+def test_help_imports_nothing_heavy():
+    show = "import hive.__main__, sys, json, atexit\n"
+    show += "atexit.register(lambda: print(json.dumps(sorted(sys.modules)), file=sys.stderr))\n"
+    show += "sys.argv = ['hive', '--help']\n"
+    show += "raise SystemExit(hive.__main__.main())"
+    done = subprocess.run(
+        [sys.executable, "-c", show], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "deploy" in done.stdout
+    modules = json.loads(done.stderr.splitlines()[-1])
+    assert "hive.__main__" in modules
+    assert [one for one in modules if within(one, HEAVY)] == []
+
+
+@pytest.fixture(scope="module")
+def verbs() -> set[str]:
+    from hive.hive import VERBS
+
+    return set(VERBS)
+
+
+def test_every_verb_is_offered_by_a_command_or_excused(verbs):
+    surface = "\n".join(path.read_text("utf-8") for path in (ROOT / "hive" / "cli").glob("*.py"))
+    offered = {verb for verb in verbs if re.search(rf"[\"']{verb}[\"']", surface)}
+    assert verbs - offered - EXCUSED.keys() == set()
+
+
+def test_no_excuse_outlives_its_verb(verbs):
+    assert EXCUSED.keys() - verbs == set()
+
+
+# Put together here so that the list itself is no finding.
+STRANGE = ("/" + "work/", r"\b" + "TO" + r"DO\b", "FIX" + "ME", "XX" + "X:", "not " + "implemented")
+WORKPLACE = re.compile("|".join(STRANGE), re.IGNORECASE)
+
+
+def listed() -> list[str]:
+    """Name the files that belong to the project: git's word, or else those that are no caches."""
+    done = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    return done.stdout.splitlines() if done.returncode == 0 else []
+
+
+def files() -> list[Path]:
+    found = [ROOT / one for one in listed()] or [*HIVE, *TESTS, *ROOT.glob("*.*")]
+    return [path for path in found if path.is_file()]
+
+
+def test_no_file_speaks_of_the_place_it_was_written_in_or_of_work_left_over():
+    found = [
+        f"{name(path)}:{number}: {line.strip()}"
+        for path in files()
+        for number, line in enumerate(path.read_text("utf-8", "replace").splitlines(), 1)
+        if WORKPLACE.search(line)
+    ]
+    assert found == []
+
+
+def test_the_top_level_holds_only_what_belongs_there():
+    tops = {one.split("/")[0] for one in listed()}
+    assert {one for one in tops if not one.startswith(".")} - AT_THE_TOP == set()
+    assert {one for one in tops if one.startswith(".")} <= {".ci", ".gitignore", ".github"}
+
+
+def test_json_pages_mention_every_field_the_views_give():
+    page = (ROOT / "hive" / "docs" / "json.md").read_text("utf-8")
+    views = tree(ROOT / "hive" / "views.py")
+    keys = {
+        key.value
+        for node in ast.walk(views)
+        if isinstance(node, ast.Dict)
+        for key in node.keys
+        if isinstance(key, ast.Constant) and isinstance(key.value, str)
+    }
+    assert keys, "the views are dictionaries with their fields' names"
+    assert {key for key in keys if not re.search(rf"\b{re.escape(key)}\b", page)} == set()
