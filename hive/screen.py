@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -32,6 +33,9 @@ COLOURS = {
 TROUBLE = ("failed", "backing-off", "stopping", "starting")
 """The states worth a look, worst first."""
 
+NUMBERS = frozenset({"for", "restarts", "cpu", "memory"})
+"""The columns that are written to the right."""
+
 CHANGES = {"start": "green", "restart": "yellow", "update": "cyan", "stop": "red", "keep": "dim"}
 
 
@@ -40,26 +44,33 @@ def status(record: Record, now: float) -> RenderableType:
     agents = record["agents"]
     if not agents:
         return Group(supervisor(record, now), Text("no agents: `hive deploy` starts some"))
-    lines = [agents_table(agents, now), Text(), totals(agents)]
+    lines: list[RenderableType] = [agents_table(agents, now), Text(), totals(agents)]
     lines += [held(team) for team in record["teams"] if team["held"]]
     if record["supervisor"] is None:
         lines.append(supervisor(record, now))
     return Group(*lines)
 
 
-def agents_table(agents: Iterable[Record], now: float) -> Table:
-    """Draw one line an agent."""
-    table = _table("agent", "state", "for", "restarts", "cpu", "memory", "why", right=(2, 3, 4, 5))
-    for one in agents:
-        table.add_row(
-            Text(one["agent"]),
-            state(one),
-            Text(since(one["since"], now)),
-            Text(str(one["restarts"] or "")),
-            Text(percent(one["cpu"])),
-            Text("" if one["memory"] is None else size(one["memory"])),
-            Text(clean(one["reason"])),
-        )
+def agents_table(agents: Iterable[Record], now: float, *, usage: bool = True) -> Table:
+    """Draw one line an agent; a column in which nothing stands is left out."""
+    rows = list(agents)
+    columns: dict[str, list[Text]] = {
+        "agent": [Text(one["agent"]) for one in rows],
+        "state": [state(one) for one in rows],
+        "for": [Text(since(one["since"], now)) for one in rows],
+    }
+    if usage:
+        columns |= {
+            "restarts": [Text(str(one["restarts"] or "")) for one in rows],
+            "cpu": [Text(percent(one["cpu"])) for one in rows],
+            "memory": [Text(_size(one["memory"])) for one in rows],
+        }
+    columns["why"] = [Text(clean(one["reason"])) for one in rows]
+    kept = {name: cells for name, cells in columns.items() if any(cell.plain for cell in cells)}
+    right = [number for number, name in enumerate(kept) if name in NUMBERS]
+    table = _table(*kept, right=right)
+    for row in zip(*kept.values(), strict=True):
+        table.add_row(*row)
     return table
 
 
@@ -69,14 +80,11 @@ def state(one: Record) -> Text:
 
 
 def totals(agents: Sequence[Record]) -> Text:
-    """Draw how many agents are in which state, and what they use together."""
-    text = Text(f"{count(len(agents), 'agent')}: ")
-    text.append_text(tally(agents))
+    """Draw how many agents there are, what they use together, and what they are."""
     cpu = [one["cpu"] for one in agents if one["cpu"] is not None]
     memory = [one["memory"] for one in agents if one["memory"] is not None]
-    if cpu or memory:
-        text.append(f"   cpu {percent(sum(cpu))}  memory {size(sum(memory))}")
-    return text
+    used = f", cpu {percent(sum(cpu))}, memory {size(sum(memory))}" if cpu or memory else ""
+    return Text(f"{count(len(agents), 'agent')}{used}: ").append_text(tally(agents))
 
 
 def tally(agents: Iterable[Record]) -> Text:
@@ -177,7 +185,7 @@ def progress(records: Sequence[Record], now: float, height: int) -> RenderableTy
 
 
 def audit(rows: Iterable[tuple[str, bool | None, str]]) -> RenderableType:
-    """Draw a list of checks: what was looked at, whether it is well (None: so-so), what was seen."""
+    """Draw a list of checks: what was looked at, if it is well (None: so-so), what was seen."""
     table = _table("", "", "", headed=False)
     marks = {True: ("ok", "green"), False: ("wrong", "bold red"), None: ("note", "yellow")}
     for name, well, text in rows:
@@ -198,6 +206,10 @@ def moment(text: str) -> str:
 def percent(cores: float | None) -> str:
     """Say CPU use as a part of one core: `150%` are one core and a half."""
     return "" if cores is None else f"{cores * 100:.0f}%"
+
+
+def _size(memory: int | None) -> str:
+    return "" if memory is None else size(memory)
 
 
 def _evidence(signals: Iterable[Record], now: float) -> Table:
@@ -222,7 +234,9 @@ def _inset(text: Text) -> Padding:
 
 def _table(*names: str, right: Sequence[int] = (), headed: bool = True) -> Table:
     """Give a table without lines whose last column takes what is left of the width."""
-    table = Table(box=None, show_header=headed, header_style="dim", padding=(0, 2, 0, 0))
+    table = Table(
+        box=None, show_header=headed, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False
+    )
     for number, name in enumerate(names):
         table.add_column(
             name,
@@ -233,3 +247,116 @@ def _table(*names: str, right: Sequence[int] = (), headed: bool = True) -> Table
         )
     table.expand = True
     return table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """How the monitor is looked at: its size, and whether all agents are listed, from which on."""
+
+    width: int = 80
+    height: int = 24
+    everything: bool = False
+    offset: int = 0
+    notice: str = ""
+
+
+def monitor(record: Record, events: Sequence[Record], view: View, now: float) -> RenderableType:
+    """Draw everything on one screen: totals, agents (trouble first), the latest events, keys."""
+    agents = record["agents"]
+    top = [_title(record, view, now), totals(agents) if agents else Text("no agents")]
+    top += [held(team) for team in record["teams"] if team["held"]][: view.height // 6]
+    shown = min(len(events), max(0, (view.height - 10) // 3))
+    below = [Text(), *map(event, events[-shown:])] if shown else []
+    room = max(2, view.height - len(top) - len(below) - 3)
+    fits = len(agents) < room
+    table, used = _body(agents, room, view, now)
+    empty = [Text()] * max(0, room - used)
+    keys = Text("q quits", style="dim")
+    if not fits and view.everything:
+        keys.append("  j k space scroll  a only what is wrong")
+    elif not fits:
+        keys.append("  a lists every agent")
+    parts = [*map(_line, top), Text(), table, *empty, *map(_line, below), Text(), _line(keys)]
+    return Group(*parts)
+
+
+def _title(record: Record, view: View, now: float) -> Text:
+    """Draw where we are and when, and that nobody answers where that is so."""
+    clock = datetime.fromtimestamp(now).astimezone().strftime("%H:%M:%S")
+    title = Text.assemble((f"hive on {record['node']}", "bold"), f"  {clock}  ")
+    if view.notice:
+        return title.append(view.notice, style="bold yellow")
+    return title.append_text(supervisor(record, now))
+
+
+def _body(
+    agents: Sequence[Record], room: int, view: View, now: float
+) -> tuple[RenderableType, int]:
+    """Draw the agents in at most `room` lines, and say how many lines that took."""
+    if not agents:
+        return Text("`hive deploy` starts some"), 1
+    if len(agents) < room:
+        return agents_table(agents, now), len(agents) + 1
+    if view.everything:
+        first = max(0, min(view.offset, len(agents) - room + 2))
+        some = agents[first : first + room - 2]
+        place = Text(f"{first + 1} to {first + len(some)} of {len(agents)}", style="dim")
+        return Group(agents_table(some, now), place), room
+    return _trouble_first(agents, room, now)
+
+
+def _trouble_first(agents: Sequence[Record], room: int, now: float) -> tuple[RenderableType, int]:
+    """Draw those in trouble one by one, the rest as a line a team."""
+    wrong = sorted(
+        (one for one in agents if one["state"] in TROUBLE),
+        key=lambda one: TROUBLE.index(one["state"]),
+    )
+    teams = _by_team(agents)
+    for_teams = max(min(len(teams) + 1, room // 2), room - len(wrong) - 2)
+    parts: list[RenderableType] = []
+    used = 0
+    if wrong:
+        some, more = _cut(wrong, room - for_teams - 1)
+        parts += [
+            agents_table(some, now, usage=False),
+            *([_more(more, "in trouble")] if more else []),
+            Text(),
+        ]
+        used += len(some) + 2 + bool(more)
+    some_teams, more = _cut(list(teams.items()), room - used - 1)
+    parts += [_teams_table(some_teams), *([_more(more, "teams")] if more else [])]
+    return Group(*parts), used + len(some_teams) + 1 + bool(more)
+
+
+def _cut(rows: Sequence[Any], room: int) -> tuple[Sequence[Any], int]:
+    """Give the rows that fit into `room` lines, and how many are left to be counted in one."""
+    if len(rows) <= room:
+        return rows, 0
+    return rows[: max(0, room - 1)], len(rows) - max(0, room - 1)
+
+
+def _more(number: int, what: str) -> Text:
+    return Text(f"… and {number} more {what}", style="dim")
+
+
+def _by_team(agents: Iterable[Record]) -> dict[tuple[str, str], list[Record]]:
+    teams: dict[tuple[str, str], list[Record]] = {}
+    for one in agents:
+        teams.setdefault((one["project"], one["team"]), []).append(one)
+    return teams
+
+
+def _teams_table(teams: Iterable[tuple[tuple[str, str], Sequence[Record]]]) -> Table:
+    table = _table("team", "agents", "cpu", "memory", "states", right=(1, 2, 3))
+    for (_, team), members in teams:
+        cpu = sum(one["cpu"] or 0.0 for one in members)
+        memory = sum(one["memory"] or 0 for one in members)
+        many = Text(str(len(members)))
+        table.add_row(Text(team), many, Text(percent(cpu)), Text(size(memory)), tally(members))
+    return table
+
+
+def _line(text: Text) -> Text:
+    """Keep a text on one line, cut where it does not fit."""
+    text.no_wrap, text.overflow = True, "ellipsis"
+    return text

@@ -136,7 +136,7 @@ def status(
     }
 
 
-def why(  # noqa: PLR0913 - it joins everything that is known of one agent
+def why(
     *,
     record: Record,
     wanted: Wanted,
@@ -289,8 +289,9 @@ def load(text: str | None) -> dict[str, str]:
 
 
 def _team_record(project: str, team: str, memory: TeamMemory | None) -> Record:
-    held = memory is not None and memory.held
-    reason = f"too many restarts in a short time: {len(memory.restarts)}" if held else ""
+    held, reason = False, ""
+    if memory is not None and memory.held:
+        held, reason = True, f"too many restarts in a short time: {len(memory.restarts)}"
     return {"team": team, "project": project, "held": held, "reason": reason}
 
 

@@ -65,7 +65,7 @@ def end(find: Callable[[], Found], timeout: float = 30) -> None:
     while calm < 2:  # one look may miss a process that is just becoming another program
         found = find()
         calm = 0 if found else calm + 1
-        for pid, _ in sorted(found, key=lambda one: "supervise" not in one[1]):
+        for pid, _ in sorted(found, key=lambda one: "hive" not in one[1]):
             with suppress(ProcessLookupError):  # it ended by itself
                 os.kill(pid, signal.SIGKILL)
         if time.monotonic() > until:
@@ -86,6 +86,7 @@ class Corner:
         for folder in (self.home, path / "tmux"):
             folder.mkdir()
         self.env = self._environment()
+        self._started: list[subprocess.Popen[str]] = []
 
     def _environment(self) -> dict[str, str]:
         strange = ("HIVE_", "TMUX", "XDG_", "PYTEST_", "LC_")
@@ -116,7 +117,7 @@ class Corner:
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         """Start `hive WORDS` and go on; both outputs come together."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "hive", *words],
             cwd=self.path,
             env=self.env,
@@ -125,6 +126,8 @@ class Corner:
             stderr=subprocess.STDOUT,
             text=True,
         )
+        self._started.append(process)
+        return process
 
     def hive(self, *words: str, code: int = 0) -> str:
         """Run `hive WORDS`, expect this exit code, give what it prints on both outputs."""
@@ -142,7 +145,7 @@ class Corner:
             text = done.stdout + done.stderr
             raise AssertionError(f"hive {' '.join(words)} --json gave no JSON:\n{text}") from None
 
-    def write(self, teams: Mapping[str, Any], **top: Any) -> Path:
+    def write(self, teams: Mapping[str, Mapping[str, Any]], **top: Any) -> Path:
         """Write `hive.toml`: project `Task`, this corner's tmux server, these teams.
 
         A team is its table, or just its agents.
@@ -177,6 +180,8 @@ class Corner:
     def close(self) -> None:
         """End everything this corner started, hive or not."""
         end(self.processes)
+        for process in self._started:
+            process.communicate(timeout=30)
 
 
 @pytest.fixture

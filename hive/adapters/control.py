@@ -104,6 +104,16 @@ class Control:
         said = self._talk(data, mark, len(commands), time.monotonic() + timeout)
         return _replies(said.decode(errors="replace"), nonce)
 
+    def alive(self) -> bool:
+        """Whether the connection still stands; what tmux said unasked is forgotten."""
+        try:
+            while select.select([self._out], [], [], 0)[0]:
+                self._read(b"")
+        except Gone:
+            self.close()
+            return False
+        return True
+
     def close(self) -> None:
         """End the connection, at once where tmux does not let go of it."""
         for pipe in (self._client.stdin, self._client.stdout):

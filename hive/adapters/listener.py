@@ -55,7 +55,7 @@ class Listener:
     Registers with `data=self`, so a loop can say `key.data.handle(key, events)`.
     """
 
-    def __init__(self, path: str, answer: Answer) -> None:
+    def __init__(self, path: str | Path, answer: Answer) -> None:
         """Take the path over; whoever does this holds the node's lock.
 
         Raises `HiveError` where another process answers there, or it can't be bound.
@@ -71,7 +71,7 @@ class Listener:
         except OSError as error:
             what = f"can't listen on the socket: {error.strerror or error}"
             fix = "set `HIVE_STATE` to a directory of your own"
-            raise HiveError(what, where=path, fix=fix) from error
+            raise HiveError(what, where=str(path), fix=fix) from error
 
     def register(self, selector: selectors.BaseSelector) -> None:
         """Join the loop."""
@@ -104,6 +104,10 @@ class Listener:
             elif now - client.quiet_since >= IDLE:
                 self._drop(client)
         self._admit(len(self._clients) < CROWD)
+
+    def busy(self) -> bool:
+        """Say whether an answer is still on its way."""
+        return any(client.outbox for client in self._clients.values())
 
     def missing(self) -> bool:
         """Say whether the socket's file was deleted or replaced: nobody finds us any more."""

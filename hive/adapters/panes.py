@@ -6,12 +6,13 @@ A pane is made and marked in one line of commands: it is never seen, nor lost, h
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from hive.adapters.control import line
+from hive.adapters.control import Reply, line
 from hive.core.spec import Agent
 from hive.core.world import Pane, Server
 
@@ -19,11 +20,17 @@ LOOK = (
     "#{pane_id}|#{window_id}|#{pane_pid}|#{pane_dead}|#{pane_dead_status}|#{pane_dead_signal}"
     "|#{@hive_launch}|#{@hive_agent}|#{session_name}"
 )
-MADE = "#{pane_id}|#{window_id}|#{pane_pid}|#{session_name}"
+MADE = "#{pane_id}|#{window_id}|#{pane_pid}|#{session_id}|#{session_name}"
 PLACES = "#{session_id}|#{window_id}|#{@hive_order}"
 SESSIONS = "#{session_id}|#{@hive_session}|#{session_name}"
-WIDTH, HEIGHT = "200", "50"
 MARKS = "#{pane_id}|#{pane_pid}|#{@hive}|#{@hive_own}|#{@hive_agent}|#{session_name}"
+WHO = "#{pid}|#{session_id}"
+WIDTH, HEIGHT = "200", "50"
+
+_KEY = re.compile(
+    r"(?:[CMS]-|\^)*(?:[!-~]|B?Tab|Enter|Escape|Space|BSpace|Up|Down|Left|Right|Home|End|Insert"
+    r"|Delete|IC|DC|NPage|PPage|PageUp|PageDown|PgUp|PgDn|F[1-9]|F1[0-2])"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +56,9 @@ class Refused:
     """A window was not opened."""
 
     why: str
+
+
+_MADE = re.compile(r"%\d+\|@\d+\|\d+\|\$\d+\|")
 
 
 class Session(NamedTuple):
@@ -159,7 +169,9 @@ def new_window(opening: Opening, instance: str, hall: str, place: Sequence[str])
 def respawn(opening: Opening, instance: str) -> str:
     """Run `argv` in a pane of ours in place of what ran there; an empty answer: not ours."""
     pane = ("-t", opening.pane)
-    run = line("respawn-pane", "-k", *pane, "-c", _literal(opening.spec.directory), "--", *opening.argv)
+    run = line(
+        "respawn-pane", "-k", *pane, "-c", _literal(opening.spec.directory), "--", *opening.argv
+    )
     steps = [*_dress(opening, instance, pane), run, line("clear-history", *pane)]
     told = line("display-message", "-p", *pane, MADE)
     return guarded(opening.pane, ours(instance), [*steps, told])
@@ -202,5 +214,112 @@ def beside(places: Iterable[Place], session: str, order: int) -> list[str]:
 
 
 def _literal(text: str) -> str:
-    """Keep tmux from expanding formats in a name or a directory."""
-    return text.replace("#", "#{l:##}")
+    """Keep tmux from expanding formats in a name or a directory. It takes `#[` as it is."""
+    return re.sub(r"(#+)(\[?)", lambda found: found[0] if found[2] else found[1] * 2, text)
+
+
+def close(pane: Pane, instance: str) -> str:
+    """Close a pane of ours in which nothing newer was launched."""
+    same = f"#{{==:#{{@hive_launch}},{pane.launch}}}"
+    return guarded(pane.id, f"#{{&&:{ours(instance)},{same}}}", [line("kill-pane", "-t", pane.id)])
+
+
+def press(pane: str, keys: Sequence[str], instance: str) -> str:
+    """Type keys into a pane of ours; in copy mode they would go to the copy mode."""
+    typed = [
+        line("send-keys", *([] if _KEY.fullmatch(key) else ["-l"]), "-t", pane, "--", key)
+        for key in keys
+        if key
+    ]
+    return guarded(pane, ours(instance), [line("copy-mode", "-q", "-t", pane), *typed])
+
+
+class Batch:
+    """Some openings, the commands that do them, and what became of each.
+
+    `hall` is the id of hive's own session. `listed` answers `SESSIONS` and `PLACES`.
+    """
+
+    def __init__(
+        self, openings: Sequence[Opening], instance: str, hall: str, listed: Sequence[Reply]
+    ) -> None:
+        self._openings = sorted(openings, key=lambda one: one.spec.order)
+        self._instance = instance
+        self._hall = hall
+        self._sessions = {one.name: one for one in sessions(listed[0].lines)}
+        self._places = places(listed[1].lines)
+        self._made: dict[str, Pane] = {}
+        self._refused = {one.launch: why for one in openings if (why := self._refusal(one))}
+
+    def _refusal(self, opening: Opening) -> str:
+        """Say why the opening must not even be tried, or ""."""
+        name = opening.spec.session
+        if not name.isprintable() or set(name) & set(":.") or name[:1] in {*"$@%=", ""}:
+            return f"tmux can't have a session named {name!r}"
+        there = self._sessions.get(name)
+        if not opening.pane and there and there.instance != self._instance:
+            return f"session `{name}` exists and is not hive's"
+        return ""
+
+    def _open(self) -> list[Opening]:
+        done = self._made.keys() | self._refused.keys()
+        return [one for one in self._openings if one.launch not in done]
+
+    def first(self) -> list[tuple[Opening, str]]:
+        """Give the commands that make the missing sessions, each with its first window."""
+        missing: dict[str, Opening] = {}
+        for one in self._open():
+            if not one.pane and one.spec.session not in self._sessions:
+                missing.setdefault(one.spec.session, one)
+        return [(one, new_session(one, self._instance)) for one in missing.values()]
+
+    def second(self) -> list[tuple[Opening, str]]:
+        """Give the commands for all other windows, now that their sessions are known."""
+        todo: list[tuple[Opening, str]] = []
+        for one in self._open():
+            session = self._sessions.get(one.spec.session)
+            if one.pane:
+                todo.append((one, respawn(one, self._instance)))
+            elif session:
+                place = beside(self._places, session.id, one.spec.order)
+                todo.append((one, new_window(one, self._instance, self._hall, place)))
+            else:
+                self._refused[one.launch] = f"session `{one.spec.session}` could not be made"
+        return todo
+
+    def note(self, todo: Iterable[tuple[Opening, str]], replies: Iterable[Reply]) -> list[str]:
+        """Take in what became of these; give the commands that undo what was done by halves."""
+        undo: list[str] = []
+        for (one, _), reply in zip(todo, replies, strict=True):
+            made = next((text for text in reply.lines if _MADE.match(text)), "")
+            if made and reply.ok:
+                self._note(one, made)
+            else:
+                gone = f"pane `{one.pane}` is not hive's any more"
+                self._refused[one.launch] = gone if reply.ok else reply.why
+                undo += [close(_pane_made(one, made), self._instance)] if made else []
+        return undo
+
+    def _note(self, opening: Opening, made: str) -> None:
+        pane = _pane_made(opening, made)
+        self._made[opening.launch] = pane
+        if pane.session not in self._sessions:
+            self._sessions[pane.session] = Session(made.split("|")[3], self._instance, pane.session)
+
+    def answer(self, opening: Opening) -> Pane | Refused:
+        """Say what became of an opening."""
+        refused = Refused(why=self._refused.get(opening.launch, "it was not tried"))
+        return self._made.get(opening.launch, refused)
+
+
+def _pane_made(opening: Opening, made: str) -> Pane:
+    """Read `MADE`; a new window says it is still in hive's own session."""
+    pane, window, pid, _, session = made.split("|", 4)
+    return Pane(
+        id=pane,
+        window=window,
+        session=session if opening.pane else opening.spec.session,
+        agent=opening.spec.id,
+        launch=opening.launch,
+        pid=int(pid),
+    )

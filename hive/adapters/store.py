@@ -206,17 +206,20 @@ class Store:
         *,
         after: int = 0,
         agent: str | None = None,
+        agents: Collection[str] | None = None,
         kinds: Collection[str] = (),
         limit: int = 1000,
         newest: bool = False,
     ) -> list[StoredEvent]:
         """Give events in the order they happened: the first `limit`, or the `newest` ones.
 
-        `after` leaves out those up to this id; no `kinds` means all.
+        `after` leaves out those up to this id. None of `agents` gives nothing, no `kinds` all.
         """
         wish = select(event).where(event.c.id > after).limit(limit)
         if agent is not None:
             wish = wish.where(event.c.agent == agent)
+        if agents is not None:
+            wish = wish.where(event.c.agent.in_(agents))
         if kinds:
             wish = wish.where(event.c.kind.in_(kinds))
         rows = self._rows(wish.order_by(event.c.id.desc() if newest else event.c.id))

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from hive.core import names
-from hive.core.mistakes import Mistake, Wrong, placed, refusal, shown
+from hive.core.mistakes import Mistake, Wrong, excerpt, placed, refusal, shown
 from hive.core.model import File
 from hive.core.positions import Path, find
 
@@ -56,10 +56,12 @@ _WANTED = {
     "dict_type": "a table",
     "model_type": "a table",
     "finite_number": "a number",
-    "greater_than_equal": "{ge} or more",
-    "less_than_equal": "{le} or less",
+    "greater_than_equal": "{ge:g} or more",
+    "less_than_equal": "{le:g} or less",
 }
 _PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
+_KEYS = re.compile(r"\('([^()]*)',?\)")
+_BETWEEN = "', '"
 _LARGE = 10**18
 _DEEPEST = 50
 
@@ -116,12 +118,13 @@ def _unreadable(message: str, text: str) -> Mistake:
     place = _PLACE.search(message)
     line = int(place[1]) if place and place[1] else len(lines) if place else 1
     what = _PLACE.sub("", message)
-    shown_line = lines[line - 1].strip()[:100] if place and line <= len(lines) else ""
+    what = _KEYS.sub(lambda keys: f"`{keys[1].replace(_BETWEEN, '.')}`", what)
+    told = excerpt(lines, line) if place and line <= len(lines) else ""
     return Mistake(
         line=line,
         where="",
         what=f"this is not TOML: {what[:1].lower()}{what[1:]}",
-        text=shown_line if shown_line.isprintable() else "",
+        text=told if told.isprintable() else "",
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from hive.core import positions
@@ -16,7 +16,8 @@ from hive.core.positions import Path
 from hive.errors import WrongInput
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
-_SECRET = re.compile(r"\benv\b")
+_SECRET = re.compile(r"""(?:^|[\s{,.])["']?env["']?\s*[.=]""")
+_SECRET_TABLE = re.compile(r"""\s*\[.*\benv["']?\s*\]""")
 _WIDTH = 100
 
 
@@ -62,16 +63,17 @@ def placed(wrongs: Iterable[Wrong], text: str) -> list[Mistake]:
                 line=line or 1,
                 where=".".join(shown(part) for part in wrong.path[:-1]),
                 what=wrong.what,
-                text=_told(lines[line - 1]) if line and "env" not in wrong.path else "",
+                text=excerpt(lines, line) if line and "env" not in wrong.path else "",
             )
         )
     return sorted(found, key=lambda mistake: mistake.line)
 
 
-def _told(line: str) -> str:
-    """Give a line to be shown: none that holds variables, which may be secret."""
-    told = line.strip()
-    if _SECRET.search(told):
+def excerpt(lines: Sequence[str], number: int) -> str:
+    """Give the line of this number to be shown: "" where it may hold variables: secrets."""
+    told = lines[number - 1].strip()
+    above = (line for line in reversed(lines[:number]) if line.lstrip().startswith("["))
+    if _SECRET.search(told) or _SECRET_TABLE.match(next(above, "")):
         return ""
     return told if len(told) <= _WIDTH else f"{told[:_WIDTH]}…"
 

@@ -312,8 +312,8 @@ class File(Table):
     """A whole `hive.toml`."""
 
     project: Name = Field(description="The first part of every session's and agent's name.")
-    tmux: Tmux = Field(default_factory=Tmux, description="Which tmux the agents live in.")
+    tmux: Tmux = Field(default_factory=Tmux, description="The tmux server to use.")
     defaults: Defaults = Field(
-        default_factory=Defaults, description="What every agent has that doesn't say otherwise."
+        default_factory=Defaults, description="What goes for every agent of the file."
     )
     teams: dict[Name, Team] = Field(default_factory=dict, description="The teams, by name.")

@@ -34,7 +34,9 @@ def _afresh(wanted: Wanted, memory: Memory) -> str:
         return f"ends it, then starts it anew: {wanted.why}"
     if wanted.agent.after:
         names = ", ".join(agent.split("/", 1)[-1] for agent in wanted.agent.after)
-        return f"starts it as soon as {names} {'is' if len(wanted.agent.after) == 1 else 'are'} ready"
+        return (
+            f"starts it as soon as {names} {'is' if len(wanted.agent.after) == 1 else 'are'} ready"
+        )
     return f"starts it: {wanted.why}"
 
 
@@ -51,7 +53,10 @@ def _starting(wanted: Wanted, _memory: Memory, _team: TeamMemory, _now: float) -
     probe = wanted.agent.ready
     if probe is None:
         return "watches it", None
-    return f"asks {probe.kind} `{probe.target}` every {as_text(probe.interval)} until it is ready", None
+    return (
+        f"asks {probe.kind} `{probe.target}` every {as_text(probe.interval)} until it is ready",
+        None,
+    )
 
 
 def _ready(wanted: Wanted, _memory: Memory, _team: TeamMemory, _now: float) -> Outlook:

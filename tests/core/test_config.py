@@ -72,7 +72,9 @@ port = 70000
     ("added", "message"),
     [
         pytest.param("rn = 1", "4: […dev] unknown key `rn`; did you mean `run`?", id="near miss"),
-        pytest.param("cwd = 'x'", "4: […dev] unknown key `cwd`; did you mean `directory`?", id="cwd"),
+        pytest.param(
+            "cwd = 'x'", "4: […dev] unknown key `cwd`; did you mean `directory`?", id="cwd"
+        ),
         pytest.param(
             "depends_on = []",
             "4: […dev] unknown key `depends_on`; did you mean `after`?",
@@ -91,7 +93,9 @@ port = 70000
             "4: […dev] `role` must be a text in quotes, not a date or time",
             id="a date",
         ),
-        pytest.param("count = 1.5", "4: […dev] `count` must be a whole number, not 1.5", id="float"),
+        pytest.param(
+            "count = 1.5", "4: […dev] `count` must be a whole number, not 1.5", id="float"
+        ),
         pytest.param(
             "count = true", "4: […dev] `count` must be a whole number, not true", id="a truth value"
         ),
@@ -124,8 +128,7 @@ port = 70000
         ),
         pytest.param(
             "window = 'a.b'",
-            "4: […dev] `window` may hold only letters, digits, `-` and `_`,"
-            " and not begin with `-`",
+            "4: […dev] `window` may hold only letters, digits, `-` and `_`, and not begin with `-`",
             id="a window tmux would misread",
         ),
         pytest.param(
@@ -159,6 +162,11 @@ def test_one_mistake(added, message):
         pytest.param("", "hive.toml:1: `project` is missing", id="an empty file"),
         pytest.param("project = 'a", "hive.toml:1: this is not TOML: ", id="an open quote"),
         pytest.param("a = 1\nb = = 2", "hive.toml:2: this is not TOML: invalid value", id="line 2"),
+        pytest.param(
+            "[a.b]\n[a.b]",
+            "hive.toml:2: this is not TOML: cannot declare `a.b` twice\n    [a.b]",
+            id="a table opened twice",
+        ),
         pytest.param("a = [\n1,\n", "hive.toml:2: this is not TOML: ", id="an open bracket"),
         pytest.param("a = 1\na = 2", "hive.toml:2: this is not TOML: cannot overwrite", id="twice"),
         pytest.param("a = " + "[" * 3000, "hive.toml:1: tables are nested too deeply", id="deep"),
@@ -177,12 +185,26 @@ def test_a_missing_key_is_not_told_where_a_near_miss_explains_it():
     assert "missing" in told("something = 'Task'")
 
 
-def test_a_line_that_holds_variables_is_not_shown():
-    text = START + 'env = { TOKEN = "secret", OTHER = 1 }'
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(START + 'env = { TOKEN = "secret", OTHER = 1 }', id="a wrong value beside it"),
+        pytest.param(START + "env.TOKEN = ['secret']", id="a wrong value"),
+        pytest.param(START + "[teams.frontend.agents.dev.env]\nA = ['secret']", id="in a table"),
+        pytest.param(START + "[teams.frontend.agents.dev.env]\nA = 'secret", id="an open quote"),
+        pytest.param(START + "env = { A = 'secret }", id="an open quote in a line"),
+        pytest.param(
+            'project = "T"\nteams.x.agents = { y = { env = { A = "secret" }, rn = "z" } }',
+            id="another mistake on the line",
+        ),
+    ],
+)
+def test_a_line_that_holds_variables_is_not_shown(text):
     assert "secret" not in told(text)
 
-    text = 'project = "Task"\nteams.x.agents = { y = { env = { TOKEN = "secret" }, rn = "z" } }'
-    assert "secret" not in told(text)
+
+def test_a_line_that_names_an_env_file_is_shown():
+    assert told(START + 'env_file = [".env", 1]').endswith('env_file = [".env", 1]')
 
 
 def test_a_long_line_is_cut():
@@ -205,7 +227,7 @@ def test_nothing_is_kept_where_a_name_is_wrong():
 
 PIECES = some.sampled_from(
     [
-        *'[]{}="\'#.,\n\\ \t\0',
+        *"[]{}=\"'#.,\n\\ \t\0",
         *("-1", "0", "nan", "inf", "true", "'x'", '"""', "1979-05-27", "9" * 400, "[[a]]\n"),
         *("count = 3\n", "after = ['dev']\n", "[teams.x.agents]\n", "teams.y = 1\n", "\u2028é"),
     ]

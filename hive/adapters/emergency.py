@@ -1,0 +1,211 @@
+"""End everything of this hive and nothing else, whatever is broken: the last resort.
+
+It needs no supervisor, no store and no tmux that answers. Supervisors end first, because they
+would start again what ends; then all processes, until a look finds none; then panes and files.
+What could not be done is said, never passed over.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket as sockets
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from hive.adapters import procs, scan
+from hive.adapters.audit import command
+from hive.adapters.state import State, holder
+from hive.core.trees import Process
+from hive.errors import HiveError
+
+ROUNDS = 5
+"""How often it looks again for what came up meanwhile."""
+
+GRACE = 3.0
+"""Seconds a process has after TERM before it is killed."""
+
+DYING = 5.0
+"""Seconds after KILL before a process is taken for one that can't be ended."""
+
+POLL = 0.05
+
+
+def cleanup(state: State, *, grace: float = GRACE, timeout: float = scan.TIMEOUT) -> list[str]:
+    """End guard, worker and every agent's processes, close our panes, put the files right.
+
+    `grace` is in seconds, for each round of asking; `timeout` in seconds, for each tmux server.
+    Gives what was done, and what could not be, as sentences.
+    """
+    known, said = _known_sockets(state)
+    seen = scan.sockets(known)
+    said += end_everything(state, grace)
+    said += _close_panes(state, seen, timeout)
+    by = _lock_held(state)
+    said += [by] if by else [*_remove_files(state), *_put_store_right(state)]
+    return said or ["nothing of this hive was left"]
+
+
+def end_everything(state: State, grace: float = GRACE) -> list[str]:
+    """End supervisors, then every other process of this hive; say what ended and what did not."""
+    said = end_all(lambda: scan.processes(state).supervisors, grace, keep_stopped=True)
+    return said + end_all(lambda: scan.processes(state).others, grace)
+
+
+def end_all(
+    find: Callable[[], Sequence[Process]], grace: float, *, keep_stopped: bool = False
+) -> list[str]:
+    """End whatever `find` gives until it gives nothing, five times at most; say what ended.
+
+    Once found, a process stays meant, even if its parents and its tag are gone at the next look.
+    """
+    said: list[str] = []
+    meant: dict[tuple[int, int], Process] = {}
+    for _ in range(ROUNDS):
+        meant |= {(one.pid, one.started): one for one in find()}
+        meant = {key: one for key, one in meant.items() if procs.alive(*key)}
+        if not meant:
+            return said
+        names = {key: command(one.pid) for key, one in meant.items()}
+        left = end(list(meant.values()), grace, keep_stopped=keep_stopped)
+        gone = meant.keys() - {(one.pid, one.started) for one in left}
+        said += [f"ended process {key[0]}: {names[key]}" for key in sorted(gone)]
+    return said + [
+        f"could not end process {one.pid}: {command(one.pid)}"
+        for key, one in sorted(meant.items())
+        if procs.alive(*key)
+    ]
+
+
+def end(processes: Iterable[Process], grace: float, *, keep_stopped: bool = False) -> list[Process]:
+    """Ask these processes to end, kill those that don't within `grace` seconds; give the rest.
+
+    A stopped process is woken, because it can't act on TERM; with `keep_stopped` it sleeps on
+    until it is killed: a supervisor that wakes would act once more.
+    """
+    alive = list(processes)
+    for one in alive:
+        procs.signal(one.pid, one.started, signal.SIGTERM)
+        if not keep_stopped:
+            procs.signal(one.pid, one.started, signal.SIGCONT)
+    alive = _survivors(alive, grace)
+    for one in alive:
+        procs.signal(one.pid, one.started, signal.SIGKILL)
+    return _survivors(alive, DYING)
+
+
+def end_own(state: State, own: Sequence[Process], panes: Sequence[scan.Place]) -> None:
+    """End the agent in whose window the caller runs: its ancestors up to there, then the window.
+
+    It is the last thing a caller does: nothing it prints afterwards is seen by anyone.
+    """
+    for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    end(own, GRACE)
+    scan.close(panes)
+    end_all(lambda: scan.processes(state).others, GRACE)
+
+
+def _survivors(processes: list[Process], seconds: float) -> list[Process]:
+    """Wait until all have ended, or the time is over; give those that live."""
+    last = time.monotonic() + seconds
+    while True:
+        alive = [one for one in processes if procs.alive(one.pid, one.started)]
+        if not alive or time.monotonic() > last:
+            return alive
+        time.sleep(POLL)
+
+
+def _known_sockets(state: State) -> tuple[set[str], list[str]]:
+    """Read the tmux sockets from the store; say so where it can't be read."""
+    if not state.db.exists():
+        return set(), []
+    try:
+        from hive.adapters.store import Store
+
+        with Store.open(state.db) as store:
+            found = {one.agent.socket for one in store.wanted().values()}
+            return found | {one.socket for one in store.memory().values()}, []
+    except Exception as error:  # noqa: BLE001 - whatever the store has, the processes must end
+        return set(), [f"could not read the store: {error}"]
+
+
+def _close_panes(state: State, seen: dict[str, bool], timeout: float) -> list[str]:
+    try:
+        name = scan.instance(state)
+    except HiveError as error:
+        return [f"could not look for panes: {error.what}"]
+    said: list[str] = []
+    found = scan.panes(name, seen, timeout)
+    for _ in range(ROUNDS):
+        if not found.found:
+            break
+        scan.close(found.found, timeout)
+        before, found = found.found, scan.panes(name, seen, timeout)
+        said += [f"closed pane {place}" for place in before if place not in found.found]
+    said += [f"could not close pane {place}" for place in found.found]
+    return said + [f"could not ask {why}; it was left alone" for why in found.hung]
+
+
+def _lock_held(state: State) -> str:
+    """Say why the files can't be touched: someone still uses them; "" where nobody does."""
+    try:
+        by = holder(state)
+    except HiveError as error:
+        return f"could not look at the lock: {error.what}"
+    return f"left the files as they are: pid {by.pid or 'unknown'} holds the lock" if by else ""
+
+
+def _remove_files(state: State) -> list[str]:
+    """Remove what supervisors leave, and the launches' files once no launch needs them."""
+    paths = [state.lock] if state.lock.exists() else []
+    if is_dead(state.socket):
+        paths.append(state.socket)
+    said = [_removed(path) for path in paths]
+    if state.launches.is_dir() and not scan.processes(state).others and not scan.own(state):
+        left = [_removed(path) for path in state.launches.iterdir()]
+        said += [text for text in left if text.startswith("could not")]
+    return said
+
+
+def is_dead(path: Path) -> bool:
+    """Whether the file is a socket that nobody listens on any more."""
+    if not path.is_socket():
+        return False
+    with sockets.socket(sockets.AF_UNIX) as caller:
+        caller.setblocking(False)
+        try:
+            caller.connect(str(path))
+        except ConnectionRefusedError:
+            return True
+        except OSError:
+            return False
+    return False
+
+
+def _removed(path: Path) -> str:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        return f"could not remove {path}: {error.strerror}"
+    return f"removed {path}"
+
+
+def _put_store_right(state: State) -> list[str]:
+    """Move a damaged store aside, with its log, so that the next deploy makes a new one."""
+    try:
+        from hive.adapters.storefile import check
+
+        wrong = check(state.db) if state.db.exists() else None
+        if wrong is None:
+            return []
+        if "locked" in wrong:
+            return [f"could not check the store: {wrong}"]
+        aside = f"{state.db.name}.broken-{time.strftime('%Y%m%d-%H%M%S')}"
+        for ending in ("", "-wal", "-shm"):
+            path = state.db.with_name(state.db.name + ending)
+            if path.exists():
+                path.rename(state.db.with_name(aside + ending))
+    except Exception as error:  # noqa: BLE001 - the rest is done; this is said like all else
+        return [f"could not check the store: {error}"]
+    return [f"the store is damaged ({wrong}): moved it to {state.db.with_name(aside)}"]

@@ -1,0 +1,125 @@
+"""The whole command line: every command under its name, usage mistakes told as hive tells all.
+
+Commands import what is heavy when they run, so that `hive --help` stays quick.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from hive import __version__
+from hive.cli import agents, care, deploy, more, see
+from hive.cli.hot import COMMANDS, SECTIONS
+from hive.errors import WrongInput
+
+UNREADABLE = typer.BadParameter.__mro__[1]
+"""Typer's class for every mistake in a command line; it has no public name."""
+
+FUNCTIONS: dict[str, Callable[..., None]] = {
+    "init": more.init,
+    "check": more.check,
+    "schema": more.schema,
+    "deploy": deploy.deploy,
+    "status": see.status,
+    "monitor": see.monitor,
+    "why": see.why,
+    "logs": see.logs,
+    "events": see.events,
+    "attach": see.attach,
+    "start": agents.start,
+    "stop": agents.stop,
+    "restart": agents.restart,
+    "reset": care.reset,
+    "stop-all": care.stop_all,
+    "emergency-cleanup": care.emergency_cleanup,
+    "doctor": care.doctor,
+    "help": more.help_page,
+    "completion": more.completion,
+    "version": more.version,
+}
+
+EXAMPLES = {
+    "init": "hive init --template solo",
+    "check": "hive check --file teams/hive.toml",
+    "schema": "hive schema > hive.schema.json",
+    "deploy": "hive deploy --team frontend --dry-run",
+    "status": "hive status frontend --json",
+    "why": "hive why frontend/dev",
+    "logs": "hive logs frontend/dev -n 50",
+    "events": "hive events frontend -f",
+    "attach": "hive attach frontend/pm",
+    "start": "hive start frontend/dev",
+    "stop": "hive stop frontend --no-wait",
+    "restart": "hive restart frontend/dev-1 frontend/dev-2",
+    "help": "hive help json",
+    "completion": "source <(hive completion bash)",
+}
+
+
+class Sections(TyperGroup):
+    """The list of commands, under the headings of `hive --help`."""
+
+    def format_commands(self, _ctx: Any, formatter: Any) -> None:
+        """Write each section's commands with their lines."""
+        for title, lines in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl(list(lines.items()))
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"hive {__version__}")
+        raise typer.Exit
+
+
+def _top(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print hive's version."),
+    ] = False,
+) -> None:
+    """Run teams of agents in tmux from one file, and always know why."""
+
+
+def build() -> typer.Typer:
+    """Build the command line."""
+    app = typer.Typer(
+        cls=Sections,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["--help", "-h"]},
+    )
+    app.callback()(_top)
+    for name, function in FUNCTIONS.items():
+        example = EXAMPLES.get(name)
+        epilog = f"Example:  {example}" if example else None
+        app.command(name, help=COMMANDS[name], epilog=epilog)(function)
+    app.command("supervise", hidden=True)(care.supervise)
+    return app
+
+
+def run(words: list[str]) -> int:
+    """Carry out a command line and give the exit code; raises HiveError."""
+    try:
+        code = build()(args=words, prog_name="hive", standalone_mode=False)
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    except SystemExit as end:  # how Typer ends when the reader of its output went away
+        return int(end.code or 0)
+    except Exception as error:
+        if not isinstance(error, UNREADABLE):
+            raise
+        raise _mistake(error) from None
+    return code if isinstance(code, int) else 0
+
+
+def _mistake(error: Any) -> WrongInput:
+    """Tell a mistake in the command line as hive tells every mistake."""
+    text = str(error.format_message()).strip().rstrip(".").replace("'", "`")
+    where = error.ctx.command_path if error.ctx else "hive"
+    return WrongInput(text[:1].lower() + text[1:], fix=f"{where} --help")

@@ -1,0 +1,167 @@
+"""What TAB offers: commands, options, and the names of agents that the supervisor knows.
+
+`hive complete SHELL -- WORD…` prints one candidate a line for the last word, with its meaning
+where the shell shows one. With the standard library only: a person waits for it.
+"""
+
+from __future__ import annotations
+
+import os
+
+from hive.cli.hot import COMMANDS
+from hive.core.wording import clean
+from hive.errors import HiveError
+
+TYPE_CHECKING = False  # what mypy takes for true; importing `typing` costs 6 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+OPTIONS = {
+    "init": ("--template", "--force", "--json"),
+    "check": ("--file", "--json"),
+    "schema": ("--json",),
+    "deploy": ("--file", "--dry-run", "--team", "--no-wait", "--timeout", "--json"),
+    "status": ("--json",),
+    "monitor": ("--json",),
+    "why": ("--json",),
+    "logs": ("--follow", "--lines", "--json"),
+    "events": ("--follow", "--lines", "--json"),
+    "attach": ("--json",),
+    "start": ("--no-wait", "--timeout", "--json"),
+    "stop": ("--no-wait", "--timeout", "--json"),
+    "restart": ("--no-wait", "--timeout", "--json"),
+    "help": ("--json",),
+    "version": ("--json",),
+}
+"""The long options of the commands; those that care for a whole machine are typed in full."""
+
+TEMPLATES = ("demo", "pipeline", "solo", "web")
+SHELLS = ("bash", "zsh", "fish")
+FILES = frozenset({"-f", "--file"})
+"""What is followed by a file: the shell completes those itself."""
+
+ANSWER = 1.0
+"""Seconds that a person waits for names, at most."""
+
+SCRIPTS = {
+    "bash": """\
+_hive() {
+    local IFS=$'\\n'
+    COMPREPLY=($(hive complete bash -- "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
+}
+complete -o default -F _hive hive
+""",
+    "zsh": """\
+#compdef hive
+_hive() {
+    local -a found
+    found=("${(@f)$(hive complete zsh -- "${(@)words[2,CURRENT]}" 2>/dev/null)}")
+    if [[ -n "${found[1]}" ]]; then
+        _describe hive found
+    else
+        _files
+    fi
+}
+if [[ "${funcstack[1]}" == _hive ]]; then
+    _hive "$@"
+else
+    compdef _hive hive
+fi
+""",
+    "fish": """\
+function __hive_complete
+    set -l words (commandline -opc)
+    set -e words[1]
+    hive complete fish -- $words (commandline -ct) 2>/dev/null
+end
+complete -c hive -f -a '(__hive_complete)'
+complete -c hive -l file -r -F
+""",
+}
+"""What each shell reads once; `hive completion SHELL` prints it."""
+
+INSTALL = {
+    "bash": "add to ~/.bashrc:  source <(hive completion bash)",
+    "zsh": "add to ~/.zshrc:  source <(hive completion zsh)",
+    "fish": "run once:  hive completion fish > ~/.config/fish/completions/hive.fish",
+}
+
+
+def run(words: list[str]) -> int:
+    """Print the candidates for `SHELL -- WORD…` and give the exit code."""
+    shell, _, *typed = [*words, "", ""] if len(words) < 2 else words
+    between = {"zsh": ":", "fish": "\t"}.get(shell)
+    for word, meaning in candidates(typed or [""]).items():
+        print(f"{word}{between}{clean(meaning)}" if between and meaning else word)
+    return 0
+
+
+def candidates(words: list[str]) -> dict[str, str]:
+    """Give what may stand for the last word, with its meaning; the others are before it."""
+    *before, last = words
+    return {word: text for word, text in _possible(before, last).items() if word.startswith(last)}
+
+
+def _possible(before: list[str], last: str) -> Mapping[str, str]:
+    if not before:
+        return {**COMMANDS, "--help": "", "--version": ""} if last else COMMANDS
+    command, previous = before[0], before[-1]
+    if last.startswith("-"):
+        return dict.fromkeys((*OPTIONS.get(command, ()), "--help"), "")
+    if previous in FILES and command in {"deploy", "check"}:
+        return {}
+    if previous in _AFTER:
+        return dict.fromkeys(_AFTER[previous](), "")
+    found = _ARGUMENTS.get(command, list)()
+    return dict.fromkeys((word for word in found if word not in before[1:]), "")
+
+
+def _agents() -> list[str]:
+    return _named("agents")
+
+
+def _agents_and_teams() -> list[str]:
+    return [*_named("agents"), *_named("teams")]
+
+
+def _teams() -> list[str]:
+    return _named("teams")
+
+
+def _topics() -> list[str]:
+    from hive.cli.pages import topics
+
+    return list(topics())
+
+
+def _named(kind: str) -> list[str]:
+    """Ask the supervisor for names; where it can't tell, nothing is offered."""
+    from hive.adapters.channel import ask
+    from hive.adapters.state import locate
+
+    try:
+        found: list[str] = ask(str(locate(os.environ).socket), "names", {}, timeout=ANSWER)[kind]
+    except HiveError:
+        return []
+    return found
+
+
+_AFTER: dict[str, Callable[[], list[str]]] = {
+    "--team": _teams,
+    "--template": lambda: list(TEMPLATES),
+    "--timeout": lambda: ["30s", "60s", "5m"],
+    "--lines": lambda: ["50", "200", "1000"],
+}
+_ARGUMENTS: dict[str, Callable[[], list[str]]] = {
+    "status": _agents_and_teams,
+    "why": _agents,
+    "logs": _agents,
+    "events": _agents_and_teams,
+    "attach": _agents_and_teams,
+    "start": _agents_and_teams,
+    "stop": _agents_and_teams,
+    "restart": _agents_and_teams,
+    "reset": _agents_and_teams,
+    "help": _topics,
+    "completion": lambda: list(SHELLS),
+}

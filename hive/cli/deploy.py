@@ -1,0 +1,117 @@
+"""`hive deploy`: read the file, have the supervisor want it, wait until it is so."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hive.cli import output, progress, remote
+from hive.cli.options import PATIENCE, File, Json, NoWait, Timeout, duration
+from hive.core.wording import count, span
+from hive.errors import WrongInput
+
+if TYPE_CHECKING:
+    from hive.adapters.files import Loaded
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only tell what would be changed.")]
+Teams = Annotated[
+    list[str] | None, typer.Option("--team", help="Only this team of the file; may be repeated.")
+]
+
+
+def deploy(
+    file: File = None,
+    dry_run: DryRun = False,
+    team: Teams = None,
+    no_wait: NoWait = False,
+    timeout: Timeout = PATIENCE,
+    json: Json = False,
+) -> None:
+    """Make the agents that run equal to hive.toml."""
+    from hive.adapters import files
+
+    patience = duration(timeout)
+    loaded = files.load(file)
+    _refuse_unknown(team or [], loaded.teams)
+    question = {
+        "project": loaded.project,
+        "path": str(loaded.path),
+        "agents": _as_dicts(loaded),
+        "teams": team or None,
+        "environ": remote.born(),
+    }
+    if dry_run:
+        _tell_plan(remote.look("deploy", **question, dry_run=True), json=json)
+        return
+    remote.ensure()
+    record = remote.ask("deploy", **question, dry_run=False)
+    after = {agent.id: agent.after for agent in loaded.agents}
+    _carry_out(record, after, 0.0 if no_wait else patience, json=json)
+
+
+def _as_dicts(loaded: Loaded) -> list[dict[str, Any]]:
+    from hive.core.spec import to_dict
+
+    return [to_dict(agent) for agent in loaded.agents]
+
+
+def _refuse_unknown(wanted: Sequence[str], known: Sequence[str]) -> None:
+    from hive.core.names import did_you_mean
+
+    for team in wanted:
+        if team not in known:
+            fix = f"choose of {', '.join(known)}"
+            raise WrongInput(f"no team `{team}`{did_you_mean(team, known)}", fix=fix)
+
+
+def _tell_plan(record: dict[str, Any], *, json: bool) -> None:
+    """Print what a deploy would change."""
+    if json:
+        output.as_json(record)
+        return
+    changes = record["changes"]
+    if changes:
+        _show_changes(record)
+    output.say(f"would change {count(len(_real(record)), 'agent')} of {len(changes)}")
+
+
+def _carry_out(
+    record: dict[str, Any], after: dict[str, tuple[str, ...]], patience: float, *, json: bool
+) -> None:
+    """Tell what changes, wait for it where asked to, and tell how it went."""
+    changes, began = _real(record), time.monotonic()
+    if changes and not json:
+        _show_changes({**record, "changes": changes})
+    records: list[dict[str, Any]] = []
+    if changes and patience:
+        records = progress.wait(
+            {change["id"] for change in changes}, patience, quiet=json, after=after
+        )
+    if json:
+        output.as_json({**record, "agents": records})
+    elif not changes:
+        output.say(f"nothing to do: {count(len(record['changes']), 'agent')} as wanted")
+    elif patience:
+        many = count(len(changes), "agent")
+        output.say(f"{many} changed in {span(time.monotonic() - began)}: {_tally(records)}")
+    else:
+        output.say(f"{count(len(changes), 'agent')} under way: `hive monitor` shows them")
+
+
+def _real(record: dict[str, Any]) -> list[dict[str, Any]]:
+    return [change for change in record["changes"] if change["kind"] != "keep"]
+
+
+def _show_changes(record: dict[str, Any]) -> None:
+    from hive import screen
+
+    output.show(screen.changes(record))
+
+
+def _tally(records: list[dict[str, Any]]) -> str:
+    from hive import screen
+
+    return screen.tally(records).plain or "none left"

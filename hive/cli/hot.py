@@ -1,0 +1,122 @@
+"""The front door: what agents and shells ask all day is answered with the standard library only.
+
+A few verbs, in their plain form, go straight over the supervisor's socket. Everything else, and
+everything while no supervisor runs, is left to the whole command line in `app`.
+"""
+
+from __future__ import annotations
+
+import os
+
+from hive import __version__
+from hive.cli import output
+
+TYPE_CHECKING = False  # what mypy takes for true; importing `typing` costs 6 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+SECTIONS = {
+    "Begin": {
+        "init": "Write a hive.toml to start from.",
+        "check": "Read hive.toml and tell every mistake in it.",
+        "schema": "Print the JSON Schema of hive.toml, for editors.",
+        "deploy": "Make the agents that run equal to hive.toml.",
+    },
+    "See": {
+        "status": "Tell what each agent is, and why.",
+        "monitor": "Show everything on one screen, as it changes.",
+        "why": "Tell all that is known of one agent: evidence, what is next, its last end.",
+        "logs": "Print the last lines of an agent's window, or of its last end.",
+        "events": "Print what happened, oldest first.",
+        "attach": "Go to an agent's window, or to a team's session.",
+    },
+    "Change": {
+        "start": "Start agents or teams that are down, or that hive gave up.",
+        "stop": "End agents or teams gracefully; they stay down until started.",
+        "restart": "End agents or teams and start them anew.",
+    },
+    "Care": {
+        "reset": "Forget deaths, backoffs and quarantines; history is kept.",
+        "stop-all": "End every agent of every team on this machine.",
+        "emergency-cleanup": "End by force all that hive ever started here, then look again.",
+        "doctor": "Look for what could keep hive from working here.",
+    },
+    "More": {
+        "help": "Read a page about a topic.",
+        "completion": "Print the script that teaches a shell to complete hive's words.",
+        "version": "Print hive's version.",
+    },
+}
+"""Every command that people type, with its one line of help, in the order of `hive --help`."""
+
+COMMANDS = {name: line for section in SECTIONS.values() for name, line in section.items()}
+
+EVENTS = 50
+"""How many events are printed where nobody says how many."""
+
+LINES = 200
+"""How many lines of a window are printed where nobody says how many."""
+
+
+def run(words: list[str]) -> int:
+    """Carry out a command line (without the program's name) and give the exit code."""
+    return output.guarded(lambda: _run(words or ["--help"]), json_too=output.wants_json(words))
+
+
+def _run(words: list[str]) -> int:
+    code = quick(words)
+    if code is not None:
+        return code
+    from hive.cli import app
+
+    return app.run(words)
+
+
+def quick(words: list[str]) -> int | None:
+    """Answer a hot verb in its plain form; None where the whole command line is needed."""
+    verb, *rest = words
+    if words in (["--version"], ["version"]):
+        print(f"hive {__version__}")
+        return 0
+    if verb == "complete":
+        from hive.cli import complete
+
+        return complete.run(rest)
+    args = _plain(verb, rest)
+    return None if args is None else _asked(verb, args)
+
+
+def _plain(verb: str, rest: list[str]) -> dict[str, Any] | None:
+    """Give a verb's arguments where the words are names and `--json` only."""
+    names = [word for word in rest if not word.startswith("-")]
+    flags = [word for word in rest if word.startswith("-")]
+    return _HOT[verb](names) if verb in _HOT and flags == ["--json"] else None
+
+
+def _one(names: list[str]) -> dict[str, Any] | None:
+    return {"name": names[0]} if len(names) == 1 else None
+
+
+def _lines(names: list[str]) -> dict[str, Any] | None:
+    return {"name": names[0], "lines": LINES} if len(names) == 1 else None
+
+
+_HOT: dict[str, Callable[[list[str]], dict[str, Any] | None]] = {
+    "status": lambda names: {"names": names},
+    "why": _one,
+    "logs": _lines,
+    "events": lambda names: {"names": names, "after": 0, "limit": EVENTS, "newest": True},
+}
+
+
+def _asked(verb: str, args: dict[str, Any]) -> int | None:
+    from hive.adapters.channel import Unreachable, ask
+    from hive.adapters.state import locate
+
+    try:
+        answer = ask(str(locate(os.environ).socket), verb, args)
+    except Unreachable:
+        return None
+    output.as_json(answer)
+    return 0

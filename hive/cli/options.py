@@ -1,0 +1,38 @@
+"""The arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hive.core.units import seconds
+from hive.errors import WrongInput
+
+Json = Annotated[bool, typer.Option("--json", help="Print one line of JSON instead.")]
+Name = Annotated[str, typer.Argument(help="An agent: `team/agent`, or its name alone.")]
+Names = Annotated[
+    list[str], typer.Argument(help="Agents or teams: `team/agent`, `agent` or `team`.")
+]
+AnyNames = Annotated[
+    list[str] | None, typer.Argument(help="Agents or teams; all of them if none is named.")
+]
+File = Annotated[
+    Path | None,
+    typer.Option("--file", "-f", help="The file, instead of the nearest hive.toml here or above."),
+]
+NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not wait until it is done.")]
+Timeout = Annotated[str, typer.Option("--timeout", help="How long to wait: `90s`, `5m`.")]
+Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on printing until Ctrl-C.")]
+
+PATIENCE = "60s"
+"""How long a command waits for agents where nobody says how long."""
+
+
+def duration(text: str) -> float:
+    """Read the value of `--timeout` in seconds; raises WrongInput."""
+    try:
+        return seconds(text)
+    except ValueError as error:
+        raise WrongInput(f"`--timeout` {error}", fix="write it like `--timeout 90s`") from error

@@ -1,0 +1,150 @@
+"""One agent at one look: what is wanted, remembered and seen of it, brought together.
+
+Here memory is also brought up to date with what is certain: a pane that moved or came back, and
+times that lie in the future because the clock was set back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from hive.core.restart import longest_delay, trial_delay
+from hive.core.trees import Process
+from hive.core.world import (
+    Memory,
+    Pane,
+    Seen,
+    Server,
+    Sight,
+    State,
+    Tree,
+    Unseen,
+    Verdict,
+    Wanted,
+    World,
+)
+
+SLACK = 5.0
+"""Where the clock went back, a launch is taken to have begun so many seconds ago."""
+
+REFUSED = 10.0
+"""A start that tmux refused is tried again within so many seconds, whatever the agent's rule."""
+
+BLIND = "; could not look: "
+"""Stands between an agent's reason and why its tmux server could not be looked at."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A pane of the agent's, and the tmux server it was seen on."""
+
+    pane: Pane
+    socket: str
+    server: Server
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """All that is decided upon for one agent."""
+
+    now: float
+    boot: str
+    wanted: Wanted
+    memory: Memory
+    sight: Sight
+    places: tuple[Place, ...]
+    tree: Tree
+    ready: Verdict
+    alive: Verdict
+
+    @property
+    def running(self) -> tuple[Place, ...]:
+        """Its living panes, whatever launch they are of."""
+        return tuple(place for place in self.places if not place.pane.dead)
+
+    @property
+    def dead(self) -> tuple[Place, ...]:
+        """Its dead panes."""
+        return tuple(place for place in self.places if place.pane.dead)
+
+    @property
+    def own(self) -> Place | None:
+        """The pane of the launch that memory knows, the living one if there are several."""
+        mine = [place for place in self.places if place.pane.launch == self.memory.launch]
+        known = self.memory.pane
+        return min(mine, key=lambda one: (one.pane.dead, one.pane.id != known), default=None)
+
+    @property
+    def strays(self) -> tuple[Process, ...]:
+        """Living processes that belong to no launch that runs."""
+        if self.memory.live:
+            return alive(self.tree.strays)
+        return alive((*self.tree.current, *self.tree.strays))
+
+    @property
+    def asked(self) -> bool:
+        """Whether a person asked for a start since the latest launch."""
+        return self.memory.generation < self.wanted.generation
+
+    @property
+    def down(self) -> bool:
+        """Whether it is not to run at all."""
+        return self.wanted.removed or not self.wanted.up
+
+
+def alive(processes: Iterable[Process]) -> tuple[Process, ...]:
+    """Give those that have not ended."""
+    return tuple(process for process in processes if not process.dead)
+
+
+def generation_of(launch: str) -> int:
+    """Read the generation from a launch's id `GENERATION-hex`; 0 where it can't be read."""
+    first = launch.split("-")[0]
+    return int(first) if first.isascii() and first.isdigit() else 0
+
+
+def case_of(wanted: Wanted, world: World, now: float) -> Case:
+    """Bring together what concerns one agent, with its memory brought up to date."""
+    name = wanted.agent.id
+    memory = world.memory.get(name, Memory(agent=name))
+    socket = memory.socket if memory.live else wanted.agent.socket
+    case = Case(
+        now=now,
+        boot=world.boot,
+        wanted=wanted,
+        memory=_timely(memory, wanted, now),
+        sight=world.sights.get(socket, Unseen(why="it was not looked at")),
+        places=_places(name, world),
+        tree=world.trees.get(name, Tree()),
+        ready=world.ready.get(name, Verdict()),
+        alive=world.alive.get(name, Verdict()),
+    )
+    return case if isinstance(case.sight, Unseen) else replace(case, memory=_current(case))
+
+
+def _places(agent: str, world: World) -> tuple[Place, ...]:
+    return tuple(
+        Place(pane=pane, socket=socket, server=sight.server)
+        for socket, sight in sorted(world.sights.items())
+        if isinstance(sight, Seen)
+        for pane in sight.panes
+        if pane.agent == agent
+    )
+
+
+def _timely(memory: Memory, wanted: Wanted, now: float) -> Memory:
+    """Take back what lies in the future: the clock was set back, and nobody waits for a day."""
+    rule = wanted.agent.restart
+    patience = trial_delay(memory.trials) if memory.quarantined else _patience(rule_longest=rule)
+    return replace(
+        memory,
+        since=min(memory.since, now),
+        began=memory.began if memory.began <= now else now - SLACK,
+        ready_since=min(memory.ready_since, now),
+        gone_since=min(memory.gone_since, now),
+        dead_since=min(memory.dead_since, now),
+        deaths=tuple(min(death, now) for death in memory.deaths),
+        due=min(memory.due, now + patience),
+        deadline=min(memory.deadline, now + max(wanted.agent.stop.grace, 1.0)),
+    )

@@ -1,0 +1,331 @@
+"""The user's files, read from real folders."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as some
+
+from hive.adapters import files
+from hive.errors import WrongInput
+
+CALM = settings(
+    deadline=None, derandomize=True, max_examples=50, suppress_health_check=list(HealthCheck)
+)
+START = 'project = "Task"\n[teams.web.agents.dev]\n'
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give an empty folder that is the current one, with a home beside it."""
+    here = tmp_path / "here"
+    here.mkdir()
+    (tmp_path / "home").mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    return here
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "hive.toml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def refused(path: Path | None = None) -> str:
+    with pytest.raises(WrongInput) as caught:
+        files.load(path)
+    return str(caught.value)
+
+
+def test_a_file_is_read_checked_and_expanded(folder):
+    path = write(folder, START + 'run = "sh"\ncount = 2\n[teams.empty]\n')
+
+    loaded = files.load(path)
+
+    assert (loaded.project, loaded.path, loaded.teams) == ("Task", path, ("web", "empty"))
+    assert [agent.id for agent in loaded.agents] == ["Task/web/dev-1", "Task/web/dev-2"]
+    assert loaded.agents[0].directory == str(folder)
+
+
+def test_the_nearest_file_above_is_found(folder, monkeypatch):
+    path = write(folder, START + 'run = "sh"\n')
+    (folder / "a" / "b").mkdir(parents=True)
+    monkeypatch.chdir(folder / "a" / "b")
+
+    assert files.load().path == path
+
+
+def test_a_file_may_be_named_by_its_folder_or_from_the_current_one(folder, monkeypatch):
+    path = write(folder, START + 'run = "sh"\n')
+    monkeypatch.chdir(folder.parent)
+
+    assert files.load(folder).path == path
+    assert files.load(Path("here")).path == path
+    assert files.load(Path("here/../here/hive.toml")).path == path
+
+
+def test_without_a_file_the_next_step_is_told(folder):
+    message = refused()
+
+    assert message.startswith(f"{folder}: no `hive.toml` here or in a folder above")
+    assert message.endswith("next: hive init")
+
+
+def test_a_named_file_that_is_not_there_is_told_with_the_next_step(folder):
+    assert refused(Path("other.toml")) == ("other.toml: the file isn't there\n  next: hive init")
+
+
+def test_a_gone_folder_is_told(folder):
+    gone = folder / "gone"
+    gone.mkdir()
+    os.chdir(gone)
+    gone.rmdir()
+
+    assert refused().startswith("the current folder is gone")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        pytest.param(b"\xff", "f: the file is not UTF-8 text: see byte 0", id="not utf-8"),
+        pytest.param(b"project = ", "f:1: this is not TOML", id="not toml"),
+        pytest.param(b"", "f:1: `project` is missing", id="empty"),
+    ],
+)
+def test_a_file_that_can_not_be_read_is_told(folder, content, told):
+    (folder / "f").write_bytes(content)
+
+    assert refused(Path("f")).startswith(told)
+
+
+def test_a_device_is_not_read(folder):
+    assert refused(Path("/dev/zero")) == "/dev/zero: the file is a folder or a device"
+
+
+def test_a_byte_order_mark_and_windows_ends_are_fine(folder):
+    path = folder / "hive.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + START.replace("\n", "\r\n").encode() + b'run = "sh"\r\n')
+
+    assert len(files.load().agents) == 1
+
+
+def test_every_mistake_of_every_kind_is_told_at_once(folder):
+    write(
+        folder,
+        START + 'comand = "sh"\ndirectory = "src"\n'
+        "[teams.web.agents]\n"
+        'a = { run = ["no-such-program"] }\n'
+        'b = { run = "sh", after = "c" }\n'
+        'c = { run = "sh", after = "b", count = 0 }\n'
+        'd = { run = "sh", env_file = ".env" }\n',
+    )
+    agents = "[teams.web.agents"
+
+    assert refused().splitlines() == [
+        f"hive.toml:3: {agents}.dev] unknown key `comand`; did you mean `run`?",
+        '    comand = "sh"',
+        f"hive.toml:4: {agents}.dev] `directory` {folder}/src is not a folder",
+        '    directory = "src"',
+        f"hive.toml:6: {agents}.a] program `no-such-program` not found",
+        '    a = { run = ["no-such-program"] }',
+        f"hive.toml:7: {agents}.b] `after` goes in a circle: b → c → b",
+        '    b = { run = "sh", after = "c" }',
+        f"hive.toml:8: {agents}.c] `count` must be 1 or more, not 0",
+        '    c = { run = "sh", after = "b", count = 0 }',
+        f"hive.toml:9: {agents}.d] `env_file` {folder}/.env: the file isn't there",
+        '    d = { run = "sh", env_file = ".env" }',
+    ]
+
+
+def test_variables_come_from_env_files(folder):
+    (folder / "src").mkdir()
+    (folder / ".env").write_text("A=1\nB=1\n")
+    (folder / "src" / ".env").write_text("export B='2' # nearer\n")
+    (folder.parent / "home" / "all.env").write_text("C=3\n")
+    write(
+        folder,
+        """
+        project = "Task"
+        [defaults]
+        env_file = [".env", "~/all.env"]
+        [teams.web.agents.dev]
+        run = "sh"
+        directory = "src"
+        env_file = ".env"
+        """,
+    )
+
+    assert dict(files.load().agents[0].env) == {"A": "1", "B": "2", "C": "3"}
+
+
+def test_a_wrong_env_file_is_told_without_its_values(folder):
+    (folder / ".env").write_text("A=1\nTOKEN='secret\n")
+    write(folder, START + 'run = "sh"\nenv_file = ".env"\n')
+
+    message = refused()
+
+    assert f"`env_file` {folder}/.env: line 2 opens a quote that is never closed" in message
+    assert "secret" not in message
+
+
+@pytest.mark.parametrize(
+    ("run", "found"),
+    [
+        pytest.param("['sh']", True, id="on the path"),
+        pytest.param("['no-such-program']", False, id="not on the path"),
+        pytest.param("'no-such-program now'", False, id="a shell's first word"),
+        pytest.param("'no_such() { :; }; no_such'", True, id="only a shell could tell"),
+        pytest.param("['bin/tool']", True, id="in the agent's folder"),
+        pytest.param("['bin/notes']", False, id="not to be executed"),
+        pytest.param("['bin']", False, id="a folder"),
+        pytest.param("['tool']\nenv = { PATH = 'bin' }", True, id="on the agent's own path"),
+        pytest.param("['sh']\nenv = { PATH = 'bin' }", False, id="not on the agent's own path"),
+        pytest.param(f"['{'x' * 5000}']", False, id="a name longer than any file's"),
+    ],
+)
+def test_programs_are_looked_for_where_the_agent_will(folder, run, found):
+    tools = folder / "bin"
+    tools.mkdir()
+    (tools / "tool").write_text("#!/bin/sh\n")
+    (tools / "tool").chmod(0o755)
+    (tools / "notes").write_text("")
+    (tools / "notes").chmod(0o644)
+    write(folder, f"{START}run = {run}\n")
+
+    if found:
+        assert len(files.load().agents) == 1
+    else:
+        assert "not found" in refused()
+
+
+def test_a_folder_of_an_impossible_name_is_a_mistake(folder):
+    write(folder, START + f'run = "sh"\ndirectory = "{"x" * 5000}"\nenv_file = "{"y" * 5000}"\n')
+
+    assert "is not a folder" in refused()
+
+
+def test_the_schema_describes_every_key():
+    schema = files.schema()
+    json.dumps(schema)
+
+    assert schema["required"] == ["project"]
+    for table in (schema, *schema["$defs"].values()):
+        assert table["additionalProperties"] is False
+        assert all("description" in field for field in table["properties"].values())
+    (agents,) = schema["$defs"]["Team"]["properties"]["agents"]["patternProperties"].values()
+    assert {"type": "string"} in agents["anyOf"]
+
+
+@pytest.mark.skipif(
+    not (shutil.which("python3") and shutil.which("sh")), reason="they need sh and python3"
+)
+@pytest.mark.parametrize("name", sorted(files.templates()))
+def test_a_template_loads_in_an_empty_folder(folder, name):
+    write(folder, files.template(name))
+
+    loaded = files.load()
+
+    assert loaded.agents
+    assert all(agent.directory == str(folder) for agent in loaded.agents)
+
+
+def test_templates_are_told_with_what_they_are_for():
+    known = files.templates()
+
+    assert list(known) == ["demo", "pipeline", "solo", "web"]
+    assert all(told.endswith(".") and not told.startswith("#") for told in known.values())
+
+
+def test_the_web_template_has_two_teams_of_three_windows(folder):
+    write(folder, files.template("web"))
+
+    assert [(agent.session, agent.window) for agent in files.load().agents] == [
+        ("Task-frontend", "Frontend-PM"),
+        ("Task-frontend", "Frontend-Dev"),
+        ("Task-frontend", "Frontend-Server"),
+        ("Task-backend", "Backend-PM"),
+        ("Task-backend", "Backend-Dev"),
+        ("Task-backend", "Backend-Server"),
+    ]
+
+
+def test_an_unknown_template_is_told_with_the_near_one():
+    with pytest.raises(WrongInput, match="no template `wbe`; did you mean `web`") as caught:
+        files.template("wbe")
+
+    assert caught.value.fix == "choose of demo, pipeline, solo, web"
+
+
+def test_importing_it_does_not_import_pydantic():
+    code = "import sys, hive.adapters.files; print('pydantic' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        cwd=Path(files.__file__).parents[2],
+    )
+
+    assert done.stdout == "False\n"
+
+
+def test_once_installed_the_example_and_templates_are_inside_the_package(tmp_path):
+    checkout = Path(files.__file__).parents[2]
+    inside = tmp_path / "hive" / "templates"
+    shutil.copytree(
+        checkout / "hive", tmp_path / "hive", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    shutil.copytree(checkout / "templates", inside, dirs_exist_ok=True)
+    shutil.copy(checkout / "hive.toml.example", inside)
+    code = (
+        "from hive.adapters import files as f; print(*f.templates(), len(f.example()), f.__file__)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        cwd=tmp_path,
+    )
+
+    *names, length, file = done.stdout.split()
+    assert names == list(files.templates())
+    assert int(length) == len(files.example())
+    assert Path(file).is_relative_to(tmp_path.resolve())
+
+
+LINES = files.example().splitlines(keepends=True)
+
+
+@CALM
+@given(
+    some.lists(
+        some.tuples(
+            some.integers(0, len(LINES) - 1),
+            some.integers(0, 40),
+            some.sampled_from([*"[]{}='\"\n/~.$", "/x", "..", "\\u0001", "[teams.y]\n"]),
+        ),
+        max_size=4,
+    ),
+    some.sampled_from(["", "# "]),
+)
+def test_any_change_of_the_example_loads_or_is_refused(tmp_path, edits, comment):
+    lines = [line.removeprefix(comment) if " = " in line else line for line in LINES]
+    for number, column, piece in edits:
+        lines[number] = lines[number][:column] + piece + lines[number][column + 1 :]
+    path = write(tmp_path, "".join(lines))
+
+    try:
+        assert files.load(path).agents is not None
+    except WrongInput as error:
+        assert str(error)  # noqa: PT017 - both ways are good
