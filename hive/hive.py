@@ -97,7 +97,7 @@ class Hive:
             team=keeper.teams.get(_team(keeper.wanted[agent].agent), TeamMemory(team=project)),
             probes=(keeper.ready.get(agent), keeper.alive.get(agent)),
             deaths=self._store.deaths(agent, 1),
-            events=self._store.events(agent=agent, limit=10, newest=True),
+            events=self._store.events(agents=[agent], limit=10, newest=True),
             now=self._clock(),
         )
 
@@ -109,7 +109,7 @@ class Hive:
         newest: bool = False,
     ) -> dict[str, Any]:
         """Tell what happened, oldest first: after an event's id, or the newest ones."""
-        chosen = set(self._chosen(names)) if names else None
+        chosen = self._chosen(names) if names else ()
         found = self._store.events(after=after, limit=limit, newest=newest, agents=chosen)
         return views.events(found)
 
@@ -165,7 +165,7 @@ class Hive:
             self._want(apply(self._keeper.wanted, changes, specs), "deploy", path or "hive deploy")
             updated = {change.agent for change in changes if change.kind == "update"}
             self._keeper.update({spec.id: spec for spec in specs if spec.id in updated})
-            self._let_go({change.agent for change in changes if change.kind in {"start", "restart"}})
+            self._let_go([one.agent for one in changes if one.kind in {"start", "restart"}])
         return views.deploy(project, changes, dry_run=dry_run)
 
     def start(self, names: Sequence[str]) -> dict[str, Any]:
@@ -213,7 +213,7 @@ class Hive:
             verb.split()[-1],
             verb,
         )
-        self._let_go(set(agents))
+        self._let_go(agents)
         return views.changed(agents)
 
     def _down(self, agents: Sequence[str], verb: str) -> dict[str, Any]:
@@ -231,14 +231,9 @@ class Hive:
         self._keeper.want(changes, events)
         self.changed = True
 
-    def _let_go(self, agents: set[str]) -> None:
+    def _let_go(self, agents: Sequence[str]) -> None:
         """A person asked for starts: their teams are held no more."""
-        held = {
-            team: replace(memory, held=False, restarts=())
-            for team, memory in self._keeper.teams.items()
-            if memory.held and any(agent.startswith(f"{team}/") for agent in agents)
-        }
-        self._keeper.let_go(held, self._clock())
+        self._keeper.let_go([agent.rpartition("/")[0] for agent in agents], self._clock())
 
     def _refuse_foreign(self, specs: Sequence[Agent], changes: Sequence[Change]) -> None:
         starting = {change.agent for change in changes if change.kind in {"start", "restart"}}

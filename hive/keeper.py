@@ -11,13 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from hive.adapters.launch import environment
 from hive.adapters.node import Launching, Looked, Node
 from hive.adapters.panes import Opened, Refused
 from hive.adapters.store import Death, Event, Record, Store
 from hive.core import actions as act
 from hive.core.plan import plan
 from hive.core.spec import Agent
-from hive.core.world import Memory, Seen, State, TeamMemory, Verdict, Wanted, World
+from hive.core.world import Memory, State, TeamMemory, Verdict, Wanted, World
 from hive.questions import Questions
 
 RETRY = 1.0
@@ -36,6 +37,8 @@ class _Round:
     starts: list[act.Start] = field(default_factory=list)
     forgotten: list[act.Forget] = field(default_factory=list)
     wait: float | None = None
+    busy: bool = False
+    ended: bool = False
 
     def add(self, after: Memory, kind: str, why: str, **more: Any) -> None:
         """Remember a change of one agent, with its event."""
@@ -55,6 +58,7 @@ class Keeper:
         self.node = node
         self._questions = questions
         self.environ: Callable[[str], Mapping[str, str]] = lambda _project: {}
+        questions.environ = self._environment
         self.wanted: dict[str, Wanted] = {}
         self.memory: dict[str, Memory] = {}
         self.teams: dict[str, TeamMemory] = {}
@@ -93,17 +97,27 @@ class Keeper:
         Gives whether anything was done, and the moment of the next thing that is due by time
         alone. Raises HiveError when the store or tmux failed: the next tick repairs it.
         """
-        actions = plan(self.wanted, self.look(now), now)
+        world = self.look(now)
+        first = self._turn(world, now)
+        turns = [first]
+        if first.ended:  # what follows an end needs no second look
+            world = replace(world, memory=self.memory, teams=self.teams)
+            turns.append(self._turn(world, now))
+        self._ask(now)
+        busy = any(turn.busy for turn in turns)
+        return busy, _earliest(turns[-1].wait, self._questions.next(now))
+
+    def _turn(self, world: World, now: float) -> _Round:
+        """Plan on this world, act and write."""
         turn = _Round(now=now)
         try:
-            for action in actions:
+            for action in plan(self.wanted, world, now):
+                turn.busy = turn.busy or not isinstance(action, act.Wait | act.Note)
                 self._do[type(action)](action, turn)
             self._start(turn)
         finally:
             self._write(turn)
-        self._ask(now)
-        busy = any(not isinstance(action, act.Wait | act.Note) for action in actions)
-        return busy, _earliest(turn.wait, self._questions.next(now))
+        return turn
 
     def look(self, now: float) -> World:
         """See everything once."""
@@ -124,6 +138,18 @@ class Keeper:
         """Change what is wanted, in the store first."""
         self.store.want(changes, events=events)
         self.wanted.update(changes)
+
+    def let_go(self, teams: Sequence[str], now: float) -> None:
+        """Have these teams restart by themselves again, as if they never had too often."""
+        held = [one for name, one in self.teams.items() if one.held and name in teams]
+        free = [replace(one, held=False, restarts=(), since=now) for one in held]
+        if free:
+            self.store.record([Record(team=one) for one in free], now)
+            self.teams = self.store.teams()
+
+    def _environment(self, spec: Agent, launch: str) -> Mapping[str, str]:
+        """Give what a probe's command inherits: what its agent does."""
+        return environment(spec, self.node.tags(spec, launch), self.environ(spec.project))
 
     def _ask(self, now: float) -> None:
         """Put the probes' questions that are due to the agents that run."""
@@ -218,6 +244,7 @@ class Keeper:
             screen="\n".join(screen),
         )
         turn.add(action.after, "stopped" if action.asked else "died", action.why, death=death)
+        turn.ended = True
 
     def _closed(self, action: act.Closed, turn: _Round) -> None:
         wanted = self.wanted.get(action.after.agent)
@@ -282,8 +309,3 @@ def _asked(action: act.Stop) -> str:
 def _earliest(*moments: float | None) -> float | None:
     known = [moment for moment in moments if moment is not None]
     return min(known) if known else None
-
-
-def seen(looked: Looked) -> bool:
-    """Whether any tmux server answered at the last look."""
-    return any(isinstance(sight, Seen) for sight in looked.sights.values())

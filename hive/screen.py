@@ -17,6 +17,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from hive.core.outlook import how
 from hive.core.units import as_text
 from hive.core.wording import age, clean, count, size, span
 
@@ -33,6 +34,9 @@ COLOURS = {
 TROUBLE = ("failed", "backing-off", "stopping", "starting")
 """The states worth a look, worst first."""
 
+CLOCK = "%H:%M:%S"
+DAY = f"%b %d {CLOCK}"
+
 NUMBERS = frozenset({"for", "restarts", "cpu", "memory"})
 """The columns that are written to the right."""
 
@@ -43,7 +47,7 @@ def status(record: Record, now: float) -> RenderableType:
     """Draw every agent in the file's order, and the totals below."""
     agents = record["agents"]
     if not agents:
-        return Group(supervisor(record, now), Text("no agents: `hive deploy` starts some"))
+        return Text("no agents: `hive deploy` starts some")
     lines: list[RenderableType] = [agents_table(agents, now), Text(), totals(agents)]
     lines += [held(team) for team in record["teams"] if team["held"]]
     if record["supervisor"] is None:
@@ -117,7 +121,7 @@ def why(record: Record, now: float) -> RenderableType:
     one, budget = record["agent"], record["budget"]
     head = Text.assemble(
         (one["agent"], "bold"),
-        " is ",
+        "  ",
         state(one),
         f" for {since(one['since'], now)}" if one["since"] else "",
         f": {clean(one['reason'])}",
@@ -141,8 +145,8 @@ def certificate(record: Record) -> RenderableType:
     """Draw how the last launch ended, with the end of its screen."""
     head = Text.assemble(
         ("last end: ", "bold"),
-        f"{moment(record['time'])}, after {span(record['ran'])}, {_ended(record['code'])}: ",
-        clean(record["cause"]),
+        f"{moment(record['time'])}, after {span(record['ran'])}: ",
+        clean(how(record["code"], record["cause"])),
     )
     lines = [line for line in record["screen"] if line.strip()][-10:]
     shown = [_inset(Text(clean(line), style="dim")) for line in lines]
@@ -150,11 +154,11 @@ def certificate(record: Record) -> RenderableType:
     return Group(head, then, *shown)
 
 
-def event(record: Record, *, named: bool = True) -> Text:
+def event(record: Record, *, named: bool = True, form: str = DAY) -> Text:
     """Draw one event as a line."""
     kind = record["kind"]
     colour = "red" if kind in {"died", "failed", "killed", "held"} else COLOURS.get(kind, "")
-    text = Text(f"{moment(record['time'])}  ", style="")
+    text = Text(f"{moment(record['time'], form)}  ")
     if named:
         text.append(f"{record['agent']}  ", style="bold")
     text.append(kind, style=colour)
@@ -190,7 +194,7 @@ def audit(rows: Iterable[tuple[str, bool | None, str]]) -> RenderableType:
     marks = {True: ("ok", "green"), False: ("wrong", "bold red"), None: ("note", "yellow")}
     for name, well, text in rows:
         table.add_row(Text(*marks[well]), Text(name), Text(clean(text)))
-    return table
+    return _folded(table)
 
 
 def since(text: str | None, now: float) -> str:
@@ -198,9 +202,9 @@ def since(text: str | None, now: float) -> str:
     return age(now - datetime.fromisoformat(text).timestamp()) if text else ""
 
 
-def moment(text: str) -> str:
+def moment(text: str, form: str = DAY) -> str:
     """Say a record's moment in the reader's own time zone: `Nov 21 10:05:00`."""
-    return datetime.fromisoformat(text).astimezone().strftime("%b %d %H:%M:%S")
+    return datetime.fromisoformat(text).astimezone().strftime(form)
 
 
 def percent(cores: float | None) -> str:
@@ -217,15 +221,14 @@ def _evidence(signals: Iterable[Record], now: float) -> Table:
     for one in signals:
         ago = f"{since(one['time'], now)} ago" if one["time"] else ""
         table.add_row(Text(f"  {one['source']}"), Text(ago, style="dim"), Text(clean(one["text"])))
+    return _folded(table)
+
+
+def _folded(table: Table) -> Table:
+    """Give the table with its last column on as many lines as it takes: nothing is cut."""
     table.columns[-1].no_wrap = False
     table.columns[-1].overflow = "fold"
     return table
-
-
-def _ended(code: int | None) -> str:
-    if code is None:
-        return "nobody knows how"
-    return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
 def _inset(text: Text) -> Padding:
@@ -234,9 +237,8 @@ def _inset(text: Text) -> Padding:
 
 def _table(*names: str, right: Sequence[int] = (), headed: bool = True) -> Table:
     """Give a table without lines whose last column takes what is left of the width."""
-    table = Table(
-        box=None, show_header=headed, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False
-    )
+    table = Table(box=None, show_header=headed, header_style="dim", pad_edge=False)
+    table.padding = (0, 2, 0, 0)
     for number, name in enumerate(names):
         table.add_column(
             name,
@@ -266,7 +268,7 @@ def monitor(record: Record, events: Sequence[Record], view: View, now: float) ->
     top = [_title(record, view, now), totals(agents) if agents else Text("no agents")]
     top += [held(team) for team in record["teams"] if team["held"]][: view.height // 6]
     shown = min(len(events), max(0, (view.height - 10) // 3))
-    below = [Text(), *map(event, events[-shown:])] if shown else []
+    below = [Text(), *(event(one, form=CLOCK) for one in events[-shown:])] if shown else []
     room = max(2, view.height - len(top) - len(below) - 3)
     fits = len(agents) < room
     table, used = _body(agents, room, view, now)
@@ -282,7 +284,7 @@ def monitor(record: Record, events: Sequence[Record], view: View, now: float) ->
 
 def _title(record: Record, view: View, now: float) -> Text:
     """Draw where we are and when, and that nobody answers where that is so."""
-    clock = datetime.fromtimestamp(now).astimezone().strftime("%H:%M:%S")
+    clock = datetime.fromtimestamp(now).astimezone().strftime(CLOCK)
     title = Text.assemble((f"hive on {record['node']}", "bold"), f"  {clock}  ")
     if view.notice:
         return title.append(view.notice, style="bold yellow")
@@ -317,11 +319,8 @@ def _trouble_first(agents: Sequence[Record], room: int, now: float) -> tuple[Ren
     used = 0
     if wrong:
         some, more = _cut(wrong, room - for_teams - 1)
-        parts += [
-            agents_table(some, now, usage=False),
-            *([_more(more, "in trouble")] if more else []),
-            Text(),
-        ]
+        parts.append(agents_table(some, now, usage=False))
+        parts += [*([_more(more, "in trouble")] if more else []), Text()]
         used += len(some) + 2 + bool(more)
     some_teams, more = _cut(list(teams.items()), room - used - 1)
     parts += [_teams_table(some_teams), *([_more(more, "teams")] if more else [])]

@@ -32,9 +32,6 @@ PULSE = 2.0
 SOON = 0.05
 """Seconds between two looks while something is being done."""
 
-LOCKED = 9
-"""The exit code that tells the guard that another supervisor is at work."""
-
 _log = logging.getLogger("hive")
 
 
@@ -83,7 +80,7 @@ class Supervisor:
         self._store.add([Event(agent="", kind="supervisor", text=text, at=time.time())])
 
     def _listen(self) -> Listener:
-        listener = Listener(self._state.socket, self._hive.answer)
+        listener = Listener(str(self._state.socket), self._hive.answer)
         listener.register(self._selector)
         return listener
 
@@ -156,7 +153,7 @@ def run(root: Path) -> int:
         lock.take()
     except Locked as error:
         _log.info("%s", error)
-        return LOCKED
+        return guard.LOCKED
     supervisor = Supervisor(state)
     try:
         orphaned = supervisor.run()

@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from hive.core.diff import Change
-from hive.core.outlook import outlook
+from hive.core.outlook import how, outlook
+from hive.core.restart import within
 from hive.core.spec import Agent, Probe
 from hive.core.units import as_text
 from hive.core.wording import span
@@ -112,6 +113,7 @@ def agent_record(
         "project": agent.project,
         "wanted": _wish(wanted),
         "socket": agent.socket,
+        "after": list(agent.after),
     }
 
 
@@ -157,7 +159,7 @@ def why(
         "next": {"text": text, "time": None if at is None else iso(at)},
         "budget": {
             "policy": rule.policy,
-            "deaths": sum(1 for death in memory.deaths if death > now - rule.window),
+            "deaths": len(within(memory.deaths, rule.window, now)),
             "attempts": rule.attempts,
             "window": rule.window,
             "restarts": memory.restarts,
@@ -190,16 +192,9 @@ def evidence(
         if probe and memory.live:
             found.append(_answer(source, probe, verdict))
     if deaths:
-        text = f"{ending(deaths[0].code)} after {span(deaths[0].ran)}: {deaths[0].cause}"
+        text = f"{how(deaths[0].code, deaths[0].cause)}, after {span(deaths[0].ran)}"
         found.append(_signal("last end", text, deaths[0].at))
     return found
-
-
-def ending(code: int | None) -> str:
-    """Say how a program ended: by an exit code, by a signal (`-N`), or nobody knows."""
-    if code is None:
-        return "ended, nobody knows how,"
-    return f"ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
 
 
 def certificate_record(death: Death) -> Record:

@@ -1,8 +1,8 @@
-"""One kept connection to a tmux server: a `tmux -C` client that is spoken to in lines.
+"""How a tmux server is reached and told things: many commands at once, by one short-lived client.
 
-After every command comes a mark nobody can guess, so that a reply is found whatever a pane's
-screen holds. Nothing waits longer than its timeout. A connection that was silent, or whose
-server went away, is never used again.
+No client stays attached. tmux 3.3a and older crash, with everything in them, when a session's
+windows all end in one moment while a control-mode client is attached anywhere; and a client that
+is gone needs no care. Text from outside only ever stands quoted; nothing waits without a limit.
 """
 
 from __future__ import annotations
@@ -10,22 +10,15 @@ from __future__ import annotations
 import os
 import re
 import secrets
-import select
+import socket as sockets
 import subprocess
-import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import IO
+from pathlib import Path
 
 from hive.errors import HiveError, NotRunning, TimedOut
 
 _PLAIN = re.compile(r"[^\x00-\x1f\x7f\"\\$~]*")
-_BLOCK = re.compile(r"^%begin (\d+ \d+ 1)\n(.*)^%(end|error) \1\n", re.MULTILINE | re.DOTALL)
-_ATTACHED = re.compile(rb"^%session-changed .*\n", re.MULTILINE)
-_CHUNK = 1 << 16
-_LONGEST_MARK = 200
-_GRACE = 0.5
 
 
 class Silent(TimedOut):
@@ -33,20 +26,16 @@ class Silent(TimedOut):
 
 
 class Gone(NotRunning):
-    """The tmux server ended, or it ended our connection."""
+    """There is no tmux server, or it ended before it answered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What one line of commands answered; where not `ok`, the last line says what is wrong."""
+    """What one line of commands answered: its lines, or else `why` it failed."""
 
     ok: bool
     lines: list[str]
-
-    @property
-    def why(self) -> str:
-        """What tmux complained of."""
-        return self.lines[-1] if self.lines else "tmux gave no reason"
+    why: str = ""
 
 
 def quote(text: str) -> str:
@@ -66,131 +55,94 @@ def line(*words: str) -> str:
     return " ".join([words[0], *map(quote, words[1:])])
 
 
-class Control:
-    """A control-mode client of a tmux server; `argv` must attach it to a session."""
+def argv(socket: str) -> list[str]:
+    """Give the tmux command for a socket; always explicit, so that `$TMUX` is not followed."""
+    where = ["-S", socket] if "/" in socket else ["-L", socket or "default"]
+    return ["tmux", "-u", *where]
 
-    def __init__(self, argv: Sequence[str], env: Mapping[str, str], timeout: float) -> None:
-        """Connect.
 
-        Raises `Gone` where the client ends instead, `Silent` where the server does not answer.
-        """
-        self._client = subprocess.Popen(
-            argv,
-            env=dict(env),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            bufsize=0,
-        )
-        self._in, self._out = _fd(self._client.stdin), _fd(self._client.stdout)
-        os.set_blocking(self._in, False)
-        os.set_blocking(self._out, False)
-        self._talk(b"", _ATTACHED, 1, time.monotonic() + timeout)
+def path(socket: str) -> Path:
+    """Give the socket's file."""
+    if "/" in socket:
+        return Path(socket)
+    base = os.environ.get("TMUX_TMPDIR") or "/tmp"  # noqa: S108 - tmux's own choice
+    return Path(base, f"tmux-{os.getuid()}", socket or "default")
 
-    def fileno(self) -> int:
-        """Give what becomes readable when tmux says something, or ends."""
-        return self._out
 
-    def run(self, commands: Sequence[str], timeout: float) -> list[Reply]:
-        """Send all lines at once and give their replies in order; `timeout` is for all of them.
+def environment(home: Path | None = None) -> dict[str, str]:
+    """Give the environment of a tmux client, and of the server it may start."""
+    env = {
+        key: value
+        for key, value in os.environ.items()
+        if key not in {"TMUX", "TMUX_PANE"} and not key.startswith("HIVE_")
+    }
+    return env | {"HOME": str(home)} if home else env
 
-        Raises `Silent` and `Gone`, and is closed then.
-        """
-        nonce = secrets.token_hex(16)
-        asked = "".join(f"{one}\ndisplay-message -p {nonce}\n" for one in commands)
-        mark = re.compile(rb"^%s\n%%end [ \d]+\n" % nonce.encode(), re.MULTILINE)
-        data = asked.encode(errors="surrogateescape")
-        said = self._talk(data, mark, len(commands), time.monotonic() + timeout)
-        return _replies(said.decode(errors="replace"), nonce)
 
-    def alive(self) -> bool:
-        """Whether the connection still stands; what tmux said unasked is forgotten."""
+def answers(socket: str, timeout: float) -> bool:
+    """Whether a server listens on the socket; one that hangs does, too.
+
+    Raises `HiveError` where that can't be known.
+    """
+    with sockets.socket(sockets.AF_UNIX) as caller:
+        caller.settimeout(timeout)
         try:
-            while select.select([self._out], [], [], 0)[0]:
-                self._read(b"")
-        except Gone:
-            self.close()
+            caller.connect(str(path(socket)))
+        except (FileNotFoundError, ConnectionRefusedError):
             return False
-        return True
-
-    def close(self) -> None:
-        """End the connection, at once where tmux does not let go of it."""
-        for pipe in (self._client.stdin, self._client.stdout):
-            if pipe:
-                pipe.close()
-        try:
-            self._client.wait(_GRACE)
-        except subprocess.TimeoutExpired:
-            self._client.kill()
-            self._client.wait()
-
-    def _talk(self, data: bytes, mark: re.Pattern[bytes], count: int, deadline: float) -> bytes:
-        """Write, and read until `mark` came `count` times; never wait for one of the two only."""
-        said, place = bytearray(), 0
-        try:
-            while count:
-                readable, writable = self._ready(bool(data), deadline)
-                if writable:
-                    data = data[self._write(data) :]
-                if readable:
-                    new = self._read(bytes(said))
-                    place = max(place, len(said) - _LONGEST_MARK)
-                    said += new
-                    for match in mark.finditer(said, place):
-                        count, place = count - 1, match.end()
-        except HiveError:
-            self.close()
-            raise
-        return bytes(said)
-
-    def _ready(self, writing: bool, deadline: float) -> tuple[bool, bool]:
-        """Wait until there is something to read, or room to write."""
-        poll = select.poll()
-        poll.register(self._out, select.POLLIN)
-        if writing:
-            poll.register(self._in, select.POLLOUT)
-        ready = dict(poll.poll(max(0.0, deadline - time.monotonic()) * 1000))
-        if not ready:
-            raise Silent("tmux did not answer in time")
-        return self._out in ready, self._in in ready
-
-    def _write(self, data: bytes) -> int:
-        """Write what fits; where nobody reads any more, reading will tell why."""
-        with suppress(BlockingIOError):
-            try:
-                return os.write(self._in, data[:_CHUNK])
-            except BrokenPipeError:
-                return len(data)
-        return 0
-
-    def _read(self, before: bytes) -> bytes:
-        """Read what is there; the end of it is told with the last thing tmux said."""
-        try:
-            new = os.read(self._out, _CHUNK)
-        except BlockingIOError:
-            return b""
-        if new:
-            return new
-        words = [one for one in before.decode(errors="replace").split("\n") if one]
-        said = [one for one in words if not one.startswith("%") or one.startswith("%exit ")]
-        raise Gone(said[-1].removeprefix("%exit ") if said else "the tmux server went away")
+        except (BlockingIOError, TimeoutError):
+            return True
+        except OSError as error:
+            what = f"can't reach tmux: {error.strerror or error}"
+            raise HiveError(what, where=str(path(socket))) from error
+    return True
 
 
-def _fd(pipe: IO[bytes] | None) -> int:
-    if pipe is None:
-        raise ValueError("not a pipe")
-    return pipe.fileno()
+def run(
+    socket: str,
+    commands: Sequence[str],
+    timeout: float,
+    *,
+    home: Path | None = None,
+    start: bool = False,
+) -> list[Reply]:
+    """Run all these lines of commands, and give their replies in order.
+
+    A line stops at its first failure; the others go on. `start` starts a server where there is
+    none, with the configuration in `home`. Raises `Silent`, and `Gone` where there is no server.
+    """
+    nonce = secrets.token_hex(16)
+    mark = f"display-message -p {nonce}"
+    asked = "".join(f"{mark}\n{one} ; {mark}-ok\n" for one in commands) + f"{mark}\n"
+    starting = ["start-server", ";"] if start else []
+    try:
+        done = subprocess.run(
+            [*argv(socket), *starting, "source-file", "-"],
+            env=environment(home),
+            input=asked.encode(errors="surrogateescape"),
+            capture_output=True,
+            timeout=timeout,
+            start_new_session=True,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise Silent(f"tmux did not answer within {timeout:g} s") from error
+    except FileNotFoundError as error:
+        raise HiveError("`tmux` is not installed", fix="install tmux 3.2a or newer") from error
+    parts = done.stdout.decode(errors="replace").split(f"{nonce}\n")
+    said = done.stderr.decode(errors="replace").strip().split("\n")
+    if len(parts) != len(commands) + 2:
+        raise Gone(said[-1] or "the tmux server went away")
+    return _replies(parts[1:-1], f"{nonce}-ok\n", said)
 
 
-def _replies(said: str, nonce: str) -> list[Reply]:
-    """Cut what tmux said at our marks; what lies between two is one line's reply."""
-    mark = re.compile(rf"^%begin (?:\d+ \d+ 1)\n{nonce}\n%end [ \d]+\n", re.MULTILINE)
-    return [_reply(part) for part in mark.split(said)[:-1]]
-
-
-def _reply(part: str) -> Reply:
-    """Join the blocks of a line's commands. A block ends at the *last* line that closes it."""
-    blocks = list(_BLOCK.finditer(part))
-    lines = "".join(block[2] for block in blocks).split("\n")[:-1]
-    return Reply(ok=all(block[3] == "end" for block in blocks), lines=lines)
+def _replies(parts: Sequence[str], success: str, said: Sequence[str]) -> list[Reply]:
+    """Read what stands between the marks. Complaints come apart, one for each failure."""
+    failures = [part for part in parts if not part.endswith(success)]
+    whys = iter(said if len(said) == len(failures) else ["; ".join(said)] * len(failures))
+    return [
+        Reply(ok=True, lines=part.removesuffix(success).split("\n")[:-1])
+        if part.endswith(success)
+        else Reply(ok=False, lines=part.split("\n")[:-1], why=next(whys))
+        for part in parts
+    ]

@@ -76,6 +76,8 @@ def _http(question: Question, _closing: threading.Event) -> tuple[bool, str]:
         with _cut(connection.sock, until):
             connection.request("GET", path, headers={"User-Agent": "hive", "Connection": "close"})
             with connection.getresponse() as answer:
+                if monotonic() >= until:
+                    raise TimeoutError  # what was cut off looks as if it were complete
                 said = f"said {answer.status} {_plain(answer.reason)}".rstrip()
                 return 200 <= answer.status < 400, said
     except http.client.RemoteDisconnected:

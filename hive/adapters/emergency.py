@@ -8,7 +8,7 @@ What could not be done is said, never passed over.
 from __future__ import annotations
 
 import signal
-import socket as sockets
+import socket
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -37,7 +37,7 @@ def cleanup(state: State, *, grace: float = GRACE, timeout: float = scan.TIMEOUT
     `grace` is in seconds, for each round of asking; `timeout` in seconds, for each tmux server.
     Gives what was done, and what could not be, as sentences.
     """
-    known, said = _known_sockets(state)
+    known, said = known_sockets(state)
     seen = scan.sockets(known)
     said += end_everything(state, grace)
     said += _close_panes(state, seen, timeout)
@@ -94,15 +94,17 @@ def end(processes: Iterable[Process], grace: float, *, keep_stopped: bool = Fals
     return _survivors(alive, DYING)
 
 
-def end_own(state: State, own: Sequence[Process], panes: Sequence[scan.Place]) -> None:
-    """End the agent in whose window the caller runs: its ancestors up to there, then the window.
+def end_own(state: State, sockets: Iterable[str]) -> None:
+    """End the agent whose program started the caller: its ancestors up to there, then the window.
 
-    It is the last thing a caller does: nothing it prints afterwards is seen by anyone.
+    `sockets` are the tmux servers agents are known to use. It is the last thing a caller does:
+    nothing it prints afterwards is seen by anyone.
     """
     for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
-    end(own, GRACE)
-    scan.close(panes)
+    places = scan.panes(scan.instance(state), scan.sockets(sockets)).own
+    end(scan.own(state), GRACE)
+    scan.close(places)
     end_all(lambda: scan.processes(state).others, GRACE)
 
 
@@ -116,7 +118,7 @@ def _survivors(processes: list[Process], seconds: float) -> list[Process]:
         time.sleep(POLL)
 
 
-def _known_sockets(state: State) -> tuple[set[str], list[str]]:
+def known_sockets(state: State) -> tuple[set[str], list[str]]:
     """Read the tmux sockets from the store; say so where it can't be read."""
     if not state.db.exists():
         return set(), []
@@ -172,7 +174,7 @@ def is_dead(path: Path) -> bool:
     """Whether the file is a socket that nobody listens on any more."""
     if not path.is_socket():
         return False
-    with sockets.socket(sockets.AF_UNIX) as caller:
+    with socket.socket(socket.AF_UNIX) as caller:
         caller.setblocking(False)
         try:
             caller.connect(str(path))
@@ -202,10 +204,22 @@ def _put_store_right(state: State) -> list[str]:
         if "locked" in wrong:
             return [f"could not check the store: {wrong}"]
         aside = f"{state.db.name}.broken-{time.strftime('%Y%m%d-%H%M%S')}"
-        for ending in ("", "-wal", "-shm"):
-            path = state.db.with_name(state.db.name + ending)
-            if path.exists():
-                path.rename(state.db.with_name(aside + ending))
+        move_aside(state.db, aside)
     except Exception as error:  # noqa: BLE001 - the rest is done; this is said like all else
         return [f"could not check the store: {error}"]
     return [f"the store is damaged ({wrong}): moved it to {state.db.with_name(aside)}"]
+
+
+def files_of(db: Path) -> list[Path]:
+    """Give those files of a SQLite store that exist: itself, its log, the log's index."""
+    beside = [db.with_name(db.name + ending) for ending in ("", "-wal", "-shm")]
+    return [path for path in beside if path.exists()]
+
+
+def move_aside(db: Path, name: str) -> None:
+    """Rename a store that nobody has open, and its log with it.
+
+    Raises OSError.
+    """
+    for path in files_of(db):
+        path.rename(db.with_name(path.name.replace(db.name, name, 1)))

@@ -20,6 +20,7 @@ from hive.core.belonging import belonging, usage
 from hive.core.spec import Agent
 from hive.core.trees import Process, Tag
 from hive.core.world import Memory, Pane, Seen, Server, Sight, Tree, Wanted
+from hive.errors import HiveError
 
 SAMPLE = 1.0
 """CPU use is measured between two looks at least this many seconds apart."""
@@ -67,7 +68,9 @@ class Node:
         """See every tmux server that matters, every process of ours, and watch their roots."""
         sockets = {one.agent.socket for one in wanted.values()}
         sockets |= {one.socket for one in memory.values() if one.live}
-        sights = {socket: self._server(socket).look() for socket in sorted(sockets)}
+        known = {one.socket: one.server for one in memory.values() if one.live}
+        servers = {socket: self._server(socket, known.get(socket)) for socket in sorted(sockets)}
+        sights = {socket: server.look() for socket, server in servers.items()}
         processes = self._procs.look()
         sights = {socket: self._complete(sight, processes) for socket, sight in sights.items()}
         panes = [pane for sight in sights.values() for pane in _panes(sight)]
@@ -89,27 +92,41 @@ class Node:
     def launch(self, launchings: Sequence[Launching]) -> list[Opened | Refused]:
         """Start each in its window, as one batch a tmux server; answers come in the same order."""
         answers: dict[str, Opened | Refused] = {}
-        for socket in {one.spec.socket for one in launchings}:
-            batch = [one for one in launchings if one.spec.socket == socket]
-            openings = [self._opening(one) for one in batch]
-            for one, answer in zip(batch, self._server(socket).open(openings), strict=True):
-                answers[one.launch] = answer
-                if isinstance(answer, Opened):
-                    self.deaths.watch(answer.pane.pid, procs.started(answer.pane.pid) or 0)
+        openings: dict[str, list[Opening]] = {}
+        for one in launchings:
+            try:
+                openings.setdefault(one.spec.socket, []).append(self._opening(one))
+            except HiveError as error:
+                answers[one.launch] = Refused(why=error.what)
+        for socket, batch in openings.items():
+            for opening, answer in zip(batch, self._server(socket).open(batch), strict=True):
+                answers[opening.launch] = self._opened(answer)
         return [answers[one.launch] for one in launchings]
+
+    def _opened(self, answer: Opened | Refused) -> Opened | Refused:
+        """Name the root of a new pane for good, and watch it."""
+        if isinstance(answer, Refused):
+            return answer
+        started = procs.started(answer.pane.pid) or 0
+        self.deaths.watch(answer.pane.pid, started)
+        return replace(answer, pane=replace(answer.pane, started=started))
 
     def _opening(self, one: Launching) -> Opening:
         spec = one.spec
-        extra = {
+        extra = self.tags(spec, one.launch)
+        argv = launch.prepare(self._state.launches, one.launch, spec, extra, one.inherit)
+        return Opening(spec=spec, launch=one.launch, argv=argv, pane=one.pane)
+
+    def tags(self, spec: Agent, launched: str) -> dict[str, str]:
+        """Give what marks everything this launch starts."""
+        return {
             "HIVE_STATE": str(self._state.root),
             "HIVE_PROJECT": spec.project,
             "HIVE_TEAM": spec.team,
             "HIVE_AGENT": spec.id,
             "HIVE_ROLE": spec.role,
-            "HIVE_LAUNCH": one.launch,
+            "HIVE_LAUNCH": launched,
         }
-        argv = launch.prepare(self._state.launches, one.launch, spec, extra, one.inherit)
-        return Opening(spec=spec, launch=one.launch, argv=argv, pane=one.pane)
 
     def ask_to_end(self, stop: Stop) -> None:
         """Type the agent's stop keys, or send its stop signal to its processes."""
@@ -135,9 +152,9 @@ class Node:
         """Close these panes of ours."""
         self._server(socket).close(panes)
 
-    def last_screen(self, socket: str, pane: Pane | None) -> list[str]:
+    def last_screen(self, socket: str, pane: Pane | None, lines: int = SCREEN) -> list[str]:
         """Give the pane's last lines; none where there is no pane to read."""
-        return self._server(socket).capture(pane.id, SCREEN) if pane else []
+        return self._server(socket).capture(pane.id, lines) if pane else []
 
     def screens(self, agents: Collection[str]) -> dict[str, list[str]]:
         """Give what the windows of these agents show now."""
@@ -196,9 +213,9 @@ class Node:
             server.hang_up()
         self.deaths.close()
 
-    def _server(self, socket: str) -> Tmux:
+    def _server(self, socket: str, known: Server | None = None) -> Tmux:
         if socket not in self._tmux:
-            self._tmux[socket] = Tmux(socket, self._state.instance)
+            self._tmux[socket] = Tmux(socket, self._state.instance, known=known)
         return self._tmux[socket]
 
     def _complete(self, sight: Sight, processes: Mapping[int, Process]) -> Sight:

@@ -24,8 +24,10 @@ MADE = "#{pane_id}|#{window_id}|#{pane_pid}|#{session_id}|#{session_name}"
 PLACES = "#{session_id}|#{window_id}|#{@hive_order}"
 SESSIONS = "#{session_id}|#{@hive_session}|#{session_name}"
 MARKS = "#{pane_id}|#{pane_pid}|#{@hive}|#{@hive_own}|#{@hive_agent}|#{session_name}"
-WHO = "#{pid}|#{session_id}"
 WIDTH, HEIGHT = "200", "50"
+
+HALL = "_hive-"
+"""How the session is named that hive keeps for itself for a moment, before the instance."""
 
 _KEY = re.compile(
     r"(?:[CMS]-|\^)*(?:[!-~]|B?Tab|Enter|Escape|Space|BSpace|Up|Down|Left|Right|Home|End|Insert"
@@ -155,13 +157,31 @@ def new_session(opening: Opening, instance: str) -> str:
     return " ; ".join([made, kept, marked, *_dress(opening, instance, ("-t", own))])
 
 
-def new_window(opening: Opening, instance: str, hall: str, place: Sequence[str]) -> str:
-    """Open a window in our own session, `hall`, and move it to its place once it is marked.
+def new_hall(instance: str) -> str:
+    """Make a session of hive's own, in which windows are made before they are moved.
 
-    There the new window can be the current one, which commands without a target mean, while no
+    There a new window can be the current one, which commands without a target mean, while no
     person's view jumps to it.
     """
-    made = line("new-window", "-t", f"{hall}:", *_birth(opening))
+    own = f"={HALL}{instance}"
+    made = line("new-session", "-d", "-s", own[1:], "-x", WIDTH, "-y", HEIGHT, "--", "cat", "-")
+    options = {"destroy-unattached": "off", "@hive_session": instance}
+    kept = [line("set-option", "-t", f"{own}:", *option) for option in options.items()]
+    return " ; ".join(
+        [made, *kept, line("set-option", "-p", "-t", f"{own}:", "@hive_own", instance)]
+    )
+
+
+def leave_hall(instance: str) -> str:
+    """End the hall, where there is one."""
+    own = f"={HALL}{instance}:"
+    ours = f"#{{&&:#{{==:#{{session_name}},{own[1:-1]}}},#{{==:#{{@hive_session}},{instance}}}}}"
+    return guarded(own, ours, [line("kill-session", "-t", own)])
+
+
+def new_window(opening: Opening, instance: str, place: Sequence[str]) -> str:
+    """Open a window in the hall, and move it to its place once it is marked."""
+    made = line("new-window", "-t", f"={HALL}{instance}:", *_birth(opening))
     moved = line("move-window", "-d", *place)
     return " ; ".join([made, *_dress(opening, instance), moved])
 
@@ -237,17 +257,14 @@ def press(pane: str, keys: Sequence[str], instance: str) -> str:
 class Batch:
     """Some openings, the commands that do them, and what became of each.
 
-    `hall` is the id of hive's own session. `listed` answers `SESSIONS` and `PLACES`.
+    `listed` answers `SESSIONS` and `PLACES`, and is empty where there is no server.
     """
 
-    def __init__(
-        self, openings: Sequence[Opening], instance: str, hall: str, listed: Sequence[Reply]
-    ) -> None:
+    def __init__(self, openings: Sequence[Opening], instance: str, listed: Sequence[Reply]) -> None:
         self._openings = sorted(openings, key=lambda one: one.spec.order)
         self._instance = instance
-        self._hall = hall
-        self._sessions = {one.name: one for one in sessions(listed[0].lines)}
-        self._places = places(listed[1].lines)
+        self._sessions = {one.name: one for one in sessions(listed[0].lines if listed else [])}
+        self._places = places(listed[1].lines if listed else [])
         self._made: dict[str, Pane] = {}
         self._refused = {one.launch: why for one in openings if (why := self._refusal(one))}
 
@@ -282,10 +299,17 @@ class Batch:
                 todo.append((one, respawn(one, self._instance)))
             elif session:
                 place = beside(self._places, session.id, one.spec.order)
-                todo.append((one, new_window(one, self._instance, self._hall, place)))
+                todo.append((one, new_window(one, self._instance, place)))
             else:
                 self._refused[one.launch] = f"session `{one.spec.session}` could not be made"
         return todo
+
+    def hall(self) -> tuple[list[str], list[str]]:
+        """Give the commands before and after the second ones: new windows need the hall."""
+        if all(one.pane for one in self._open()):
+            return [], []
+        there = f"{HALL}{self._instance}" in self._sessions
+        return [] if there else [new_hall(self._instance)], [leave_hall(self._instance)]
 
     def note(self, todo: Iterable[tuple[Opening, str]], replies: Iterable[Reply]) -> list[str]:
         """Take in what became of these; give the commands that undo what was done by halves."""

@@ -11,11 +11,15 @@ import errno
 import os
 import resource
 import signal as signals
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 from hive.core import trees
 from hive.core.trees import Process, Tag
+
+if sys.platform != "linux":
+    raise ImportError("only Linux has such a /proc; elsewhere it is hive.adapters.portable")
 
 _TICK = 1 / os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")

@@ -126,7 +126,8 @@ def alive(pid: int, started: int) -> bool:
 def pids_with(state: str) -> dict[int, Process]:
     """Find every living process an agent of this hive started, with nothing remembered.
 
-    A person's shell that only names the state directory is not among them.
+    A person's shell that only names the state directory is not among them; the caller is, where
+    an agent started it.
     """
     table = kernel.Table(keep=0)
     found = table.read()

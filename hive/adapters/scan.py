@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from hive.adapters import guard, procs, tmux
+from hive.adapters import control, guard, procs, tmux
 from hive.adapters.panes import Mark
 from hive.adapters.state import State
 from hive.adapters.supervisors import supervisors
@@ -99,7 +99,8 @@ def processes(state: State) -> Processes:
     guards = {pid for pid, kind in kinds.items() if kind == "guard"}
     workers = kinds.keys() - guards
     mine = set(lineage())
-    others = _with_children(seen, tagged | marked) - guards - workers - mine
+    roots = tagged | marked | _launchers(seen, f"{state.launches}/")
+    others = _with_children(seen, roots) - guards - workers - mine
     return Processes(
         guards=_sorted(seen, guards - mine),
         workers=_sorted(seen, workers - mine),
@@ -130,14 +131,14 @@ def sockets(known: Iterable[str]) -> dict[str, bool]:
     `known` are sockets as agents name them. True stands for those that hive is known to use: only
     they matter when they don't answer. The others are of whatever tmux servers run here.
     """
-    named = {str(tmux.path(socket)) for socket in ("", *known)}
+    named = {str(control.path(socket)) for socket in ("", *known)}
     found = {path: True for path in named if Path(path).exists()}
     table = procs.Procs(state="")
     try:
         servers = [pid for pid, one in table.look().items() if one.name.startswith("tmux")]
     finally:
         table.close()
-    beside = tmux.path("").parent
+    beside = control.path("").parent
     paths = {_server_socket(pid) for pid in servers}
     paths |= {str(path) for path in beside.iterdir()} if beside.is_dir() else set()
     for path in paths:
@@ -147,7 +148,7 @@ def sockets(known: Iterable[str]) -> dict[str, bool]:
 
 
 def panes(instance: str, looked_at: Mapping[str, bool], timeout: float = TIMEOUT) -> Panes:
-    """Find the panes that bear the mark of `instance` on these sockets (as `sockets` gives them)."""
+    """Find the panes that bear the mark of `instance` on these sockets (see `sockets`)."""
     if not instance or not looked_at or shutil.which("tmux") is None:
         return Panes()
     with ThreadPoolExecutor(max_workers=min(8, len(looked_at))) as pool:
@@ -184,6 +185,17 @@ def instance(state: State) -> str:
     Raises HiveError where the name is damaged.
     """
     return state.instance if (state.root / "instance").exists() else ""
+
+
+def _launchers(seen: Mapping[int, Process], folder: str) -> set[int]:
+    """Give the roots of our panes: they bear no tag, but name a launch file of ours."""
+    found = set()
+    for pid, one in seen.items():
+        if one.name.lower().startswith(("perl", "python")):
+            words = procs.command(pid)
+            if words and words[-1].startswith(folder) and "launcher." in " ".join(words[:-1]):
+                found.add(pid)
+    return found
 
 
 def _with_children(seen: Mapping[int, Process], roots: set[int]) -> set[int]:
@@ -239,11 +251,11 @@ def _closing(mark: Mark) -> tuple[str, ...]:
 
 
 def _tmux(socket: str, words: list[str], timeout: float) -> None:
-    command = [*tmux.argv(socket), *words]
+    command = [*control.argv(socket), *words]
     try:
         subprocess.run(
             command,
-            env=tmux.environment(),
+            env=control.environment(),
             capture_output=True,
             timeout=timeout,
             check=False,

@@ -78,9 +78,8 @@ class Record:
 class Stale(HiveError):  # noqa: N818 - an error's name says what is wrong
     """What was to be written was decided on a memory that is no longer the newest."""
 
-    def __init__(self, names: Collection[str]) -> None:
-        listed = ", ".join(f"`{name}`" for name in sorted(names))
-        super().__init__(f"{listed} changed meanwhile", fix="look again, and decide anew")
+    def __init__(self) -> None:
+        super().__init__("another process wrote this meanwhile", fix="look again, decide anew")
 
 
 class Store:
@@ -333,15 +332,7 @@ def _write(
         ]
         written += connection.execute(table.update().where(guard), values).rowcount
     if written != len(rows):
-        raise Stale(_stale(connection, table, key, rows))
-
-
-def _stale(
-    connection: Connection, table: Table, key: Column[str], rows: list[dict[str, Any]]
-) -> list[str]:
-    """Name the rows that were not written."""
-    found = {row[0]: row[1] for row in connection.execute(select(key, table.c.version))}
-    return [row[key.name] for row in rows if found.get(row[key.name]) != row["version"]]
+        raise Stale
 
 
 def _forgiven(memory: Memory) -> Memory:

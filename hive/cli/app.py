@@ -1,4 +1,4 @@
-"""The whole command line: every command under its name, usage mistakes told as hive tells all.
+"""The whole command line: every command under its name, its mistakes told as hive tells all.
 
 Commands import what is heavy when they run, so that `hive --help` stays quick.
 """
@@ -9,11 +9,10 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from hive import __version__
 from hive.cli import agents, care, deploy, more, see
-from hive.cli.hot import COMMANDS, SECTIONS
+from hive.cli.hot import ABOUT, COMMANDS
 from hive.errors import WrongInput
 
 UNREADABLE = typer.BadParameter.__mro__[1]
@@ -60,16 +59,6 @@ EXAMPLES = {
 }
 
 
-class Sections(TyperGroup):
-    """The list of commands, under the headings of `hive --help`."""
-
-    def format_commands(self, _ctx: Any, formatter: Any) -> None:
-        """Write each section's commands with their lines."""
-        for title, lines in SECTIONS.items():
-            with formatter.section(title):
-                formatter.write_dl(list(lines.items()))
-
-
 def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"hive {__version__}")
@@ -82,19 +71,18 @@ def _top(
         typer.Option("--version", callback=_version, is_eager=True, help="Print hive's version."),
     ] = False,
 ) -> None:
-    """Run teams of agents in tmux from one file, and always know why."""
+    """Take the options that stand before a command."""
 
 
 def build() -> typer.Typer:
     """Build the command line."""
     app = typer.Typer(
-        cls=Sections,
         add_completion=False,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["--help", "-h"]},
     )
-    app.callback()(_top)
+    app.callback(help=ABOUT)(_top)
     for name, function in FUNCTIONS.items():
         example = EXAMPLES.get(name)
         epilog = f"Example:  {example}" if example else None

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only tell what would be changed.")]
 Teams = Annotated[
-    list[str] | None, typer.Option("--team", help="Only this team of the file; may be repeated.")
+    list[str] | None,
+    typer.Option("--team", metavar="TEAM", help="Only this team; repeatable."),
 ]
 
 
@@ -48,8 +49,7 @@ def deploy(
         return
     remote.ensure()
     record = remote.ask("deploy", **question, dry_run=False)
-    after = {agent.id: agent.after for agent in loaded.agents}
-    _carry_out(record, after, 0.0 if no_wait else patience, json=json)
+    _carry_out(record, 0.0 if no_wait else patience, json=json)
 
 
 def _as_dicts(loaded: Loaded) -> list[dict[str, Any]]:
@@ -78,18 +78,14 @@ def _tell_plan(record: dict[str, Any], *, json: bool) -> None:
     output.say(f"would change {count(len(_real(record)), 'agent')} of {len(changes)}")
 
 
-def _carry_out(
-    record: dict[str, Any], after: dict[str, tuple[str, ...]], patience: float, *, json: bool
-) -> None:
+def _carry_out(record: dict[str, Any], patience: float, *, json: bool) -> None:
     """Tell what changes, wait for it where asked to, and tell how it went."""
     changes, began = _real(record), time.monotonic()
     if changes and not json:
         _show_changes({**record, "changes": changes})
     records: list[dict[str, Any]] = []
     if changes and patience:
-        records = progress.wait(
-            {change["id"] for change in changes}, patience, quiet=json, after=after
-        )
+        records = progress.wait({change["id"] for change in changes}, patience, quiet=json)
     if json:
         output.as_json({**record, "agents": records})
     elif not changes:

@@ -21,34 +21,36 @@ SECTIONS = {
         "init": "Write a hive.toml to start from.",
         "check": "Read hive.toml and tell every mistake in it.",
         "schema": "Print the JSON Schema of hive.toml, for editors.",
-        "deploy": "Make the agents that run equal to hive.toml.",
+        "deploy": "Make what runs equal to hive.toml.",
     },
     "See": {
         "status": "Tell what each agent is, and why.",
         "monitor": "Show everything on one screen, as it changes.",
-        "why": "Tell all that is known of one agent: evidence, what is next, its last end.",
-        "logs": "Print the last lines of an agent's window, or of its last end.",
+        "why": "Tell all that is known of one agent, and what is next.",
+        "logs": "Print what an agent's window shows, or last showed.",
         "events": "Print what happened, oldest first.",
         "attach": "Go to an agent's window, or to a team's session.",
     },
     "Change": {
-        "start": "Start agents or teams that are down, or that hive gave up.",
-        "stop": "End agents or teams gracefully; they stay down until started.",
+        "start": "Start agents or teams that are down or were given up.",
+        "stop": "End agents or teams gracefully, until they are started.",
         "restart": "End agents or teams and start them anew.",
     },
     "Care": {
-        "reset": "Forget deaths, backoffs and quarantines; history is kept.",
+        "reset": "Forget deaths and quarantines; history is kept.",
         "stop-all": "End every agent of every team on this machine.",
-        "emergency-cleanup": "End by force all that hive ever started here, then look again.",
+        "emergency-cleanup": "End by force all that hive started here, and look again.",
         "doctor": "Look for what could keep hive from working here.",
     },
     "More": {
         "help": "Read a page about a topic.",
-        "completion": "Print the script that teaches a shell to complete hive's words.",
+        "completion": "Print the script that teaches TAB hive's words.",
         "version": "Print hive's version.",
     },
 }
 """Every command that people type, with its one line of help, in the order of `hive --help`."""
+
+ABOUT = "Run teams of agents in tmux from one file, and always know why."
 
 COMMANDS = {name: line for section in SECTIONS.values() for name, line in section.items()}
 
@@ -64,6 +66,15 @@ def run(words: list[str]) -> int:
     return output.guarded(lambda: _run(words or ["--help"]), json_too=output.wants_json(words))
 
 
+def overview() -> str:
+    """Give what `hive --help` says."""
+    lines = ["Usage: hive COMMAND [WORD]...", "", f"  {ABOUT}"]
+    for title, commands in SECTIONS.items():
+        lines += ["", f"{title}:", *(f"  {name:<18} {line}" for name, line in commands.items())]
+    lines += ["", "hive COMMAND --help tells more of a command, hive help lists the pages to read."]
+    return "\n".join(lines)
+
+
 def _run(words: list[str]) -> int:
     code = quick(words)
     if code is not None:
@@ -76,6 +87,9 @@ def _run(words: list[str]) -> int:
 def quick(words: list[str]) -> int | None:
     """Answer a hot verb in its plain form; None where the whole command line is needed."""
     verb, *rest = words
+    if words in (["--help"], ["-h"]):
+        print(overview())
+        return 0
     if words in (["--version"], ["version"]):
         print(f"hive {__version__}")
         return 0

@@ -17,13 +17,14 @@ from hive.errors import HiveError, WrongInput
 FILE = "hive.toml"
 
 Template = Annotated[
-    str, typer.Option("--template", "-t", help="Which one: web, solo, pipeline or demo.")
+    str,
+    typer.Option("--template", "-t", metavar="NAME", help="web, solo, pipeline or demo."),
 ]
 Force = Annotated[
     bool, typer.Option("--force", help=f"Replace a {FILE}; the old one is kept as {FILE}.bak.")
 ]
-Topic = Annotated[str, typer.Argument(help="A topic; without one, the topics are listed.")]
-Shell = Annotated[str, typer.Argument(help="bash, zsh or fish.")]
+Topic = Annotated[str, typer.Argument(metavar="TOPIC", help="Without one, all are listed.")]
+Shell = Annotated[str, typer.Argument(metavar="SHELL", help="bash, zsh or fish.")]
 
 
 def init(template: Template = "web", force: Force = False, json: Json = False) -> None:

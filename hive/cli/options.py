@@ -11,19 +11,25 @@ from hive.core.units import seconds
 from hive.errors import WrongInput
 
 Json = Annotated[bool, typer.Option("--json", help="Print one line of JSON instead.")]
-Name = Annotated[str, typer.Argument(help="An agent: `team/agent`, or its name alone.")]
+Name = Annotated[
+    str, typer.Argument(metavar="AGENT", help="An agent: `team/agent`, or its name alone.")
+]
 Names = Annotated[
-    list[str], typer.Argument(help="Agents or teams: `team/agent`, `agent` or `team`.")
+    list[str],
+    typer.Argument(metavar="NAME", help="Agents or teams: `team/agent`, `agent` or `team`."),
 ]
 AnyNames = Annotated[
-    list[str] | None, typer.Argument(help="Agents or teams; all of them if none is named.")
+    list[str] | None,
+    typer.Argument(metavar="NAME", help="Agents or teams; all of them if none is named."),
 ]
 File = Annotated[
     Path | None,
-    typer.Option("--file", "-f", help="The file, instead of the nearest hive.toml here or above."),
+    typer.Option("--file", "-f", metavar="FILE", help="Read this file, not the nearest hive.toml."),
 ]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not wait until it is done.")]
-Timeout = Annotated[str, typer.Option("--timeout", help="How long to wait: `90s`, `5m`.")]
+Timeout = Annotated[
+    str, typer.Option("--timeout", metavar="TIME", help="Wait so long: `90s`, `5m`.")
+]
 Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on printing until Ctrl-C.")]
 
 PATIENCE = "60s"

@@ -3,47 +3,42 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 import typer
 
 from hive.cli import output, remote
 from hive.cli.remote import Progress, Record
+from hive.core.wording import count
 from hive.errors import HiveError
 
 
-def wait(
-    ids: Collection[str],
-    timeout: float,
-    *,
-    quiet: bool,
-    after: Mapping[str, Collection[str]] | None = None,
-) -> list[Record]:
-    """Wait until these agents are settled, showing how far they are, and give their records.
+def wait(ids: Collection[str], timeout: float, *, quiet: bool) -> list[Record]:
+    """Wait until these agents are what is wanted, showing how far they are; give their records.
 
-    Raises TimedOut, HiveError where one failed, Exit on Ctrl-C (which ends the waiting only).
+    Raises TimedOut, HiveError where one failed or can't come, Exit on Ctrl-C, which ends the
+    waiting only.
     """
     try:
         with _shown(quiet) as progress:
-            records = remote.settle(ids, timeout, progress, after)
+            records = remote.settle(ids, timeout, progress)
     except KeyboardInterrupt:
         output.note("stopped waiting; hive goes on with it")
         raise typer.Exit(output.INTERRUPTED) from None
-    _refuse_failed(records)
+    _refuse_bad(records)
     return records
 
 
-def _refuse_failed(records: list[Record]) -> None:
-    """Raise HiveError where an agent failed, naming all that did and those that wait for them."""
-    failed = [one for one in records if one["state"] == "failed"]
-    if not failed:
+def _refuse_bad(records: list[Record]) -> None:
+    """Raise HiveError where agents failed or wait for such, naming each with its reason."""
+    bad = [one for one in records if one["state"] == "failed" or not one["settled"]]
+    if not bad:
         return
-    names = ", ".join(f"`{one['agent']}`" for one in failed)
-    waiting = [f"\n    {one['agent']}  {one['reason']}" for one in records if not one["settled"]]
+    names = "".join(f"\n    {one['agent']}  {one['state']}: {one['reason']}" for one in bad)
     raise HiveError(
-        f"{names} failed: {failed[0]['reason']}" + "".join(waiting),
-        fix=f"hive why {failed[0]['agent']}",
+        f"{count(len(bad), 'agent')} of {len(records)} did not come up:{names}",
+        fix=f"hive why {bad[0]['agent']}",
     )
 
 

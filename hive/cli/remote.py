@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from typing import Any
 
 from hive.adapters.channel import Unreachable
@@ -28,6 +28,8 @@ AWAY = 30.0
 
 POLL = 0.1
 """Seconds between two questions of one wait."""
+
+ENDED = frozenset({"failed", "stopped"})
 
 Record = dict[str, Any]
 Progress = Callable[[list[Record]], None]
@@ -106,23 +108,22 @@ def ensure() -> None:
 
 
 def settle(
-    ids: Collection[str],
-    timeout: float,
-    progress: Progress = lambda _records: None,
-    after: Mapping[str, Collection[str]] | None = None,
+    ids: Collection[str], timeout: float, progress: Progress = lambda _records: None
 ) -> list[Record]:
-    """Wait until nothing more happens to these agents by itself, and give their records.
+    """Wait until these agents are what is wanted or can't become it, and give their records.
 
-    Those that are forgotten meanwhile are left out. With `after` (ids by id) it does not wait
-    for agents that wait for a failed one. Raises TimedOut, naming those that are not there yet.
+    Those that are forgotten meanwhile are left out. An agent of a held team, or one that waits
+    for an agent that does not come, is not waited for. Raises TimedOut, naming those that are
+    not there yet.
     """
     last = time.monotonic() + timeout
     while True:
-        records = [one for one in _records() if one["id"] in ids]
+        status = _status()
+        records = [one for one in status["agents"] if one["id"] in ids]
         progress(records)
-        open_ = [one for one in records if not one["settled"]]
-        failed = {one["id"] for one in records if one["state"] == "failed" and one["settled"]}
-        if all(one["id"] in _blocked(failed, after or {}) for one in open_):
+        stuck = hopeless(status)
+        open_ = [one for one in records if not one["settled"] and one["id"] not in stuck]
+        if not open_:
             return records
         if time.monotonic() > last:
             raise late(open_, timeout)
@@ -132,40 +133,51 @@ def settle(
 def late(records: list[Record], timeout: float) -> TimedOut:
     """Build the error that names the agents which are not where they should be in time."""
     names = "".join(f"\n    {one['agent']}  {one['state']}: {one['reason']}" for one in records)
-    first = records[0]["agent"]
     return TimedOut(
-        f"not done after {span(timeout)}, and hive goes on with it: "
-        f"{count(len(records), 'agent')}{names}",
-        fix=f"hive why {first}",
+        f"not done after {span(timeout)}, and hive goes on with "
+        f"{count(len(records), 'agent')}:{names}",
+        fix=f"hive why {records[0]['agent']}",
     )
 
 
-def _records() -> list[Record]:
-    """Ask for all agents' records, through a restart of the supervisor."""
+def hopeless(status: Record) -> set[str]:
+    """Name the agents (ids) that do not come up unless a person helps.
+
+    Their team is held, or what they wait for has failed or is down.
+    """
+    held = {(team["project"], team["team"]) for team in status["teams"] if team["held"]}
+    wanted = [one for one in status["agents"] if one["wanted"] != "removed"]
+    gone = {one["id"] for one in wanted if one["settled"] and one["state"] in ENDED}
+    stuck = {
+        one["id"]
+        for one in wanted
+        if one["wanted"] == "up" and one["state"] == "backing-off"
+        if (one["project"], one["team"]) in held
+    }
+    waiting = {one["id"]: one["after"] for one in wanted if _waits(one)}
+    while more := {agent for agent, needed in waiting.items() if (gone | stuck) & set(needed)}:
+        stuck |= more
+        waiting = {agent: needed for agent, needed in waiting.items() if agent not in more}
+    return stuck
+
+
+def _waits(one: Record) -> bool:
+    """Whether an agent is to come up and has not been launched yet."""
+    return bool(one["wanted"] == "up" and one["state"] == "starting" and not one["pid"])
+
+
+def _status() -> Record:
+    """Ask what all agents are, through a restart of the supervisor."""
     last = time.monotonic() + AWAY
     while True:
         try:
-            found: list[Record] = ask("status", names=[])["agents"]
+            found: Record = ask("status", names=[])
         except (NotRunning, TimedOut):
             if time.monotonic() > last:
                 raise
             time.sleep(POLL)
         else:
             return found
-
-
-def _blocked(failed: set[str], after: Mapping[str, Collection[str]]) -> set[str]:
-    """Give the agents that wait, at first or second hand, for a failed one."""
-    blocked: set[str] = set()
-    while True:
-        more = {
-            agent
-            for agent, needed in after.items()
-            if agent not in blocked and (failed | blocked) & set(needed)
-        }
-        if not more:
-            return blocked
-        blocked |= more
 
 
 def _log(ours: State) -> str:

@@ -17,8 +17,8 @@ from hive.errors import HiveError, NotRunning, TimedOut
 PAUSE = 0.5
 """Seconds between two looks of a command that follows."""
 
-Events = Annotated[int, typer.Option("--lines", "-n", min=1, help="How many events to print.")]
-Lines = Annotated[int, typer.Option("--lines", "-n", min=1, help="How many lines to print.")]
+Events = Annotated[int, typer.Option("--lines", "-n", metavar="N", min=1, help="How many events.")]
+Lines = Annotated[int, typer.Option("--lines", "-n", metavar="N", min=1, help="How many lines.")]
 
 Record = dict[str, Any]
 

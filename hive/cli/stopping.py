@@ -44,7 +44,9 @@ class Stopping:
     """One `hive stop-all`: `tell` gets each step as a sentence; `timeout` is in seconds or None.
 
     With None, agents get what their own grace asks for, and 30 seconds more. `stopped` are the
-    agents (ids) that were seen to stop, `forced` what was ended by force, as sentences.
+    agents (ids) that were seen to stop, `forced` what was ended by force, as sentences. `me` is
+    the agent whose program started the caller, if any: it is left to be ended. `sockets` are the
+    tmux servers that agents are known to use.
     """
 
     state: State
@@ -53,7 +55,7 @@ class Stopping:
     stopped: set[str] = field(default_factory=set)
     forced: list[str] = field(default_factory=list)
     me: str = ""
-    _sockets: set[str] = field(default_factory=set)
+    sockets: set[str] = field(default_factory=set)
     _last: float = 0.0
     _told: str = ""
 
@@ -83,13 +85,6 @@ class Stopping:
         self._force()
         self._clear()
         return self._audit()
-
-    def leave(self) -> None:
-        """End the agent whose window this is, the last of all; nothing printed later is seen."""
-        own = scan.own(self.state)
-        name = scan.instance(self.state)
-        places = scan.panes(name, scan.sockets(self._sockets)).own
-        emergency.end_own(self.state, own, places)
 
     def _needed(self) -> bool:
         """Whether anything runs, or is remembered to run."""
@@ -138,7 +133,7 @@ class Stopping:
 
     def _agents(self) -> list[Record]:
         agents: list[Record] = self._ask("status", names=[])["agents"]
-        self._sockets |= {one["socket"] for one in agents}
+        self.sockets |= {one["socket"] for one in agents}
         return agents
 
     def _ask(self, verb: str, **args: Any) -> Any:
@@ -167,7 +162,7 @@ class Stopping:
     def _clear(self) -> None:
         """Close the panes that are left, and remove the socket of a supervisor that was killed."""
         try:
-            found = scan.panes(scan.instance(self.state), scan.sockets(self._sockets))
+            found = scan.panes(scan.instance(self.state), scan.sockets(self.sockets))
             scan.close(found.found)
             if holder(self.state) is None and emergency.is_dead(self.state.socket):
                 self.state.socket.unlink(missing_ok=True)
@@ -177,10 +172,10 @@ class Stopping:
     def _audit(self) -> Audit:
         """Look until nothing is left, or it stays: what was just ended may need a moment."""
         last = time.monotonic() + LEAVING
-        found = audit(self.state, self._sockets)
+        found = audit(self.state, self.sockets)
         while not found.clean and time.monotonic() < last:
             time.sleep(POLL)
-            found = audit(self.state, self._sockets)
+            found = audit(self.state, self.sockets)
         return found
 
     def _patience(self) -> float:
@@ -190,7 +185,7 @@ class Stopping:
         grace = GRACE
         try:
             offline = Offline(self.state)
-            self._sockets |= offline.sockets()
+            self.sockets |= offline.sockets()
             grace = max(grace, offline.longest_grace())
         except HiveError as error:
             self._say(f"the store can't be used: {error.what}")

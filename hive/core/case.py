@@ -100,11 +100,23 @@ def alive(processes: Iterable[Process]) -> tuple[Process, ...]:
 
 def generation_of(launch: str) -> int:
     """Read the generation from a launch's id `GENERATION-hex`; 0 where it can't be read."""
-    first = launch.split("-")[0]
+    first = launch.partition("-")[0]
     return int(first) if first.isascii() and first.isdigit() else 0
 
 
-def case_of(wanted: Wanted, world: World, now: float) -> Case:
+def places_by_agent(world: World) -> dict[str, tuple[Place, ...]]:
+    """Give every pane in sight, by the agent whose mark it bears."""
+    found: dict[str, tuple[Place, ...]] = {}
+    for socket, sight in sorted(world.sights.items()):
+        if not isinstance(sight, Seen):
+            continue
+        for pane in sight.panes:
+            place = Place(pane=pane, socket=socket, server=sight.server)
+            found[pane.agent] = (*found.get(pane.agent, ()), place)
+    return found
+
+
+def case_of(wanted: Wanted, places: tuple[Place, ...], world: World, now: float) -> Case:
     """Bring together what concerns one agent, with its memory brought up to date."""
     name = wanted.agent.id
     memory = world.memory.get(name, Memory(agent=name))
@@ -115,7 +127,7 @@ def case_of(wanted: Wanted, world: World, now: float) -> Case:
         wanted=wanted,
         memory=_timely(memory, wanted, now),
         sight=world.sights.get(socket, Unseen(why="it was not looked at")),
-        places=_places(name, world),
+        places=places,
         tree=world.trees.get(name, Tree()),
         ready=world.ready.get(name, Verdict()),
         alive=world.alive.get(name, Verdict()),
@@ -123,20 +135,11 @@ def case_of(wanted: Wanted, world: World, now: float) -> Case:
     return case if isinstance(case.sight, Unseen) else replace(case, memory=_current(case))
 
 
-def _places(agent: str, world: World) -> tuple[Place, ...]:
-    return tuple(
-        Place(pane=pane, socket=socket, server=sight.server)
-        for socket, sight in sorted(world.sights.items())
-        if isinstance(sight, Seen)
-        for pane in sight.panes
-        if pane.agent == agent
-    )
-
-
 def _timely(memory: Memory, wanted: Wanted, now: float) -> Memory:
     """Take back what lies in the future: the clock was set back, and nobody waits for a day."""
     rule = wanted.agent.restart
-    patience = trial_delay(memory.trials) if memory.quarantined else _patience(rule_longest=rule)
+    longest = max(longest_delay(rule), REFUSED)
+    patience = trial_delay(memory.trials) if memory.quarantined else longest
     return replace(
         memory,
         since=min(memory.since, now),
@@ -148,3 +151,25 @@ def _timely(memory: Memory, wanted: Wanted, now: float) -> Memory:
         due=min(memory.due, now + patience),
         deadline=min(memory.deadline, now + max(wanted.agent.stop.grace, 1.0)),
     )
+
+
+def _current(case: Case) -> Memory:
+    """Give the memory as the sight corrects it, where it says nothing that is news."""
+    memory = replace(case.memory, reason=case.memory.reason.split(BLIND)[0])
+    if memory.dead_since and not case.strays and not (memory.live and _over(case.own)):
+        memory = replace(memory, dead_since=0.0)
+    place = case.own
+    if not memory.live or place is None:
+        return memory
+    memory = replace(memory, gone_since=0.0)
+    if place.pane.dead:
+        return memory
+    if memory.state is State.STOPPING:
+        memory = replace(memory, pid=place.pane.pid, started=place.pane.started)
+    return replace(
+        memory, socket=place.socket, server=place.server, pane=place.pane.id, boot=case.boot
+    )
+
+
+def _over(place: Place | None) -> bool:
+    return place is None or place.pane.dead

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from hive.core.ending import cause_of
+from hive.core.restart import within
 from hive.core.units import as_text
 from hive.core.wording import ordinal, span
 from hive.core.world import Memory, State, TeamMemory, Wanted
@@ -26,6 +28,12 @@ def outlook(wanted: Wanted, memory: Memory, team: TeamMemory, now: float) -> Out
     if memory.generation != wanted.generation:
         return _afresh(wanted, memory), None
     return _BY_STATE[memory.state](wanted, memory, team, now)
+
+
+def how(code: int | None, cause: str) -> str:
+    """Say how a launch ended and why, once where both are the same."""
+    ending = cause_of(code)
+    return ending if ending == cause or not cause else f"{cause}; {ending}"
 
 
 def _afresh(wanted: Wanted, memory: Memory) -> str:
@@ -72,7 +80,7 @@ def _backing_off(wanted: Wanted, memory: Memory, team: TeamMemory, now: float) -
     if team.held:
         return _held(wanted), None
     rule = wanted.agent.restart
-    deaths = sum(1 for death in memory.deaths if death > now - rule.window)
+    deaths = len(within(memory.deaths, rule.window, now))
     place = f" ({ordinal(deaths)} of {rule.attempts} deaths in {as_text(rule.window)})"
     when = f"in {span(memory.due - now)}" if memory.due > now else "now"
     return f"starts it again {when}{place if deaths else ''}", memory.due or None

@@ -28,8 +28,7 @@ TEAM_WINDOW = 10 * MINUTE
 """A team gets so many automatic restarts within so many seconds; then it is held."""
 
 HELD = (
-    f"its team is held: {TEAM_RESTARTS} restarts in 10 min; `hive start` or `hive reset` "
-    "lets it go"
+    f"its team is held: {TEAM_RESTARTS} restarts in 10 min; `hive start` or `hive reset` lets it go"
 )
 
 

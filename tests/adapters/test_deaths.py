@@ -133,8 +133,8 @@ def test_all_descriptors_are_given_back(sleeper):
     child = sleeper()
     deaths.watch(child.pid, procs.started(child.pid))
     kept = [deaths.fileno(), deaths._watched[child.pid][0]]
-    names = [os.readlink(f"/proc/self/fd/{fd}") for fd in kept]
-    assert all(name.startswith("anon_inode:") for name in names)
+    for fd in kept:
+        os.fstat(fd)
     deaths.close()
 
     for fd in kept:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -21,7 +24,7 @@ if sys.platform == "linux":
 
     KINDS.insert(0, pytest.param(procfs, id="proc"))
 
-PYTHON = f"{sys.executable} -ISc"
+PYTHON = f"{shlex.quote(sys.executable)} -ISc"
 SLEEP = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
 LEAVE = f"import os; os.fork() and os._exit(0); os.setsid(); {SLEEP}"
 """What a daemon does: its parent ends, and it has a session of its own."""
@@ -131,9 +134,8 @@ def test_a_stopped_process_is_not_dead(seen, yard, eventually):
 
 def test_a_name_may_hold_spaces_and_parentheses(seen, tmp_path, yard):
     odd = tmp_path / "a) Z (1"
-    odd.symlink_to(sys.executable)
-    child = yard.start("python", "-ISc", SLEEP, executable=odd)
-    yard.told(child)
+    odd.symlink_to(shutil.which("sleep"))
+    child = yard.start("sleep", "600", executable=odd)
 
     assert seen.look()[child.pid].parent == os.getpid()
     assert not seen.look()[child.pid].dead
@@ -297,27 +299,23 @@ def test_all_that_agents_started_is_found_with_nothing_remembered(yard):
 
 
 def test_what_drops_its_tag_and_leaves_its_parents_is_still_its_agents(seen, yard):
-    """It is seen once below its root, then its parent ends."""
-    leave = "import os, sys; os.setsid(); sys.stdin.readline(); " + SLEEP
-    script = f"env -i {PYTHON} '{SLEEP}' & read line; exit"
-    root = yard.start(
-        "sh", "-c", f"sh -c \"$INNER\"; {PYTHON} '{SLEEP}'", env={**yard.tag(), "INNER": script}
-    )
-    del leave
+    inner = f"env -i {PYTHON} '{SLEEP}' & read line; exit"
+    outer = f"sh -c \"$INNER\"; {PYTHON} '{SLEEP}'; exit"
+    root = yard.start("sh", "-c", outer, env={**yard.tag(), "INNER": inner})
     escapee = yard.told(root)
-    current = {"p/t/ada": "1"}
-    first = belonging(seen.look(), seen.tags(), roots={}, current=current)
+    below = seen.look()
+    known = belonging(below, seen.tags(), roots={}, current={"p/t/ada": "1"}).known
 
     root.stdin.write("\n")
     root.stdin.flush()
-    second_child = yard.told(root)
-    looked = seen.look()
-    found = belonging(looked, seen.tags(), roots={}, current=current, before=first.known)
+    next_child = yard.told(root)
+    away = seen.look()
+    found = belonging(away, seen.tags(), roots={}, current={"p/t/ada": "1"}, before=known)
 
-    assert looked[escapee].parent != looked[second_child].parent
+    assert away[escapee].parent != below[escapee].parent
     assert escapee not in seen.tags()
     pids = {one.pid for one in found.trees["p/t/ada"].current}
-    assert {root.pid, escapee, second_child} <= pids
+    assert pids == {root.pid, escapee, next_child}
 
 
 if sys.platform == "linux":
@@ -338,17 +336,18 @@ if sys.platform == "linux":
         children = [yard.start("sleep", "600") for _ in range(3)]
         table = procfs.Table()
         table.read()
-        kept = [table._rows[child.pid].fd for child in children]
-        assert all(fd >= 0 for fd in kept)
+        kept = {child.pid: table._rows[child.pid].fd for child in children}
         for child in children:
+            assert Path(f"/proc/self/fd/{kept[child.pid]}").readlink() == _stat(child.pid)
             child.kill()
             child.wait()
         table.read()
 
-        assert not {child.pid for child in children} & table._rows.keys()
-        for fd in kept:
-            with suppress(FileNotFoundError):  # closed, and not yet another's
-                assert "/stat" not in os.readlink(f"/proc/self/fd/{fd}") or fd in {
-                    row.fd for row in table._rows.values()
-                }
+        assert not kept.keys() & table._rows.keys()
+        for pid, fd in kept.items():
+            with suppress(FileNotFoundError):  # else it is closed, and another's by now
+                assert Path(f"/proc/self/fd/{fd}").readlink() != _stat(pid)
         table.close()
+
+    def _stat(pid):
+        return Path(f"/proc/{pid}/stat")

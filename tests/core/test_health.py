@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hive.core.health import History
 from hive.core.world import Verdict
+
+CALM = settings(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
 def verdict(threshold: int, answers: str) -> Verdict:
@@ -52,6 +54,7 @@ def test_the_evidence_is_the_newest_that_speaks_for_the_verdict(answers, why):
     assert verdict(2, answers).why == why
 
 
+@CALM
 @given(st.integers(1, 4), st.text("+-", max_size=30))
 def test_the_verdict_is_of_the_latest_row_that_was_long_enough(threshold, answers):
     rows = [

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hive.core.belonging import belonging, usage
 from hive.core.trees import Process, Tag, tag
 from hive.core.world import Tree
+
+CALM = settings(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 ADA, BOB = Tag(agent="p/t/ada", launch="1"), Tag(agent="p/t/bob", launch="1")
 OLD = Tag(agent="p/t/ada", launch="0")
@@ -183,6 +185,7 @@ def looks(draw):
     )
 
 
+@CALM
 @given(looks())
 def test_every_living_process_is_in_one_tree_at_most_and_remembered_so(look):
     processes, tags, roots, never = look
@@ -195,6 +198,7 @@ def test_every_living_process_is_in_one_tree_at_most_and_remembered_so(look):
     assert all(tree != Tree() for tree in found.trees.values())
 
 
+@CALM
 @given(looks(), looks())
 def test_an_agents_process_is_lost_only_to_a_tag_or_a_root_of_its_own(first, second):
     known = belonging(first[0], first[1], roots=first[2], current=CURRENT, never=first[3]).known

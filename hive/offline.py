@@ -1,0 +1,229 @@
+"""The verbs that need no supervisor, answered from the store while none runs.
+
+Reading never starts anything, and a store that does not exist yet is simply empty. What is told
+is what the last supervisor knew; `"supervisor": null` says so. Writing refuses while one runs.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from hive import views
+from hive.adapters import procs
+from hive.adapters.emergency import files_of, move_aside
+from hive.adapters.state import NodeLock, State
+from hive.adapters.store import Event, Store
+from hive.adapters.storefile import Damaged
+from hive.core.diff import compare
+from hive.core.select import select
+from hive.core.spec import from_dict
+from hive.core.world import Memory, TeamMemory, Wanted
+from hive.errors import HiveError, NotRunning, WrongInput
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """What the store holds."""
+
+    wanted: Mapping[str, Wanted] = field(default_factory=dict)
+    memory: Mapping[str, Memory] = field(default_factory=dict)
+    teams: Mapping[str, TeamMemory] = field(default_factory=dict)
+
+    def of(self, agent: str) -> Memory:
+        return self.memory.get(agent, Memory(agent=agent))
+
+
+class Offline:
+    """What the store of one hive answers.
+
+    Every method raises `HiveError` where the store can't be read.
+    """
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._clock = time.time
+
+    def status(self, names: Sequence[str] = ()) -> dict[str, Any]:
+        """Tell what each agent was when it was last looked at."""
+        known = self._known()
+        return views.status(
+            node=platform.node(),
+            supervisor=None,
+            agents=[_record(known, agent) for agent in _chosen(known, names)],
+            teams=known.teams,
+        )
+
+    def why(self, name: str) -> dict[str, Any]:
+        """Tell all that is remembered of one agent."""
+        known = self._known()
+        agent = _one(known, name)
+        wanted = known.wanted[agent]
+        team = f"{wanted.agent.project}/{wanted.agent.team}"
+        with self._store() as store:
+            return views.why(
+                record=_record(known, agent),
+                wanted=wanted,
+                memory=known.of(agent),
+                team=known.teams.get(team, TeamMemory(team=team)),
+                probes=(None, None),
+                deaths=store.deaths(agent, 1) if store else (),
+                events=store.events(agents=[agent], limit=10, newest=True) if store else (),
+                now=self._clock(),
+            )
+
+    def events(
+        self,
+        names: Sequence[str] = (),
+        after: int = 0,
+        limit: int = 50,
+        newest: bool = False,
+    ) -> dict[str, Any]:
+        """Tell what happened, oldest first: after an event's id, or the newest ones."""
+        chosen = _chosen(self._known(), names) if names else None
+        with self._store() as store:
+            if store is None:
+                return views.events(())
+            return views.events(
+                store.events(after=after, limit=limit, newest=newest, agents=chosen)
+            )
+
+    def logs(self, name: str, lines: int = 200) -> dict[str, Any]:
+        """Give the last lines of the agent's last certificate; its window is not asked."""
+        agent = _one(self._known(), name)
+        with self._store() as store:
+            deaths = store.deaths(agent, 1) if store else []
+        if not deaths:
+            return views.logs(agent, "certificate", self._clock(), [])
+        return views.logs(agent, "certificate", deaths[0].at, deaths[0].screen.split("\n")[-lines:])
+
+    def names(self) -> dict[str, Any]:
+        """List what can be named: agents, teams, projects."""
+        return views.names([one.agent for one in self._known().wanted.values()])
+
+    def deploy(
+        self,
+        project: str,
+        agents: Sequence[Mapping[str, Any]],
+        environ: Mapping[str, str] | None = None,  # noqa: ARG002 - of use to a real deploy
+        teams: Sequence[str] | None = None,
+        dry_run: bool = False,
+        path: str = "",  # noqa: ARG002
+    ) -> dict[str, Any]:
+        """Tell each change that a deploy would make; raises NotRunning for a real one."""
+        if not dry_run:
+            raise NotRunning("no supervisor answers", fix="`hive deploy` starts it")
+        specs = [from_dict(values) for values in agents]
+        changes = compare(self._known().wanted, specs, project=project, teams=teams)
+        return views.deploy(project, changes, dry_run=True)
+
+    def reset(self, names: Sequence[str] = ()) -> dict[str, Any]:
+        """Forget budgets and quarantines of these agents; raises `Locked` while another acts."""
+        agents = _chosen(self._known(), names)
+        if agents:
+            with self._alone() as store:
+                store.reset(agents, self._clock())
+        return views.changed(agents)
+
+    def stop_all(self) -> bool:
+        """Want every agent down; say whether any was running when it was last looked at.
+
+        Raises `Locked` while another acts.
+        """
+        known = self._known()
+        up = {agent: one for agent, one in known.wanted.items() if one.up}
+        if up:
+            down = {
+                agent: replace(one, up=False, why="stopped by `hive stop-all`")
+                for agent, one in up.items()
+            }
+            now, text = self._clock(), "hive stop-all, while no supervisor ran"
+            said = [Event(agent=agent, kind="stop", text=text, at=now) for agent in down]
+            with self._alone() as store:
+                store.want(down, events=said)
+        return any(one.live for one in known.memory.values())
+
+    def start_afresh(self) -> Path:
+        """Put the store aside as a backup and begin with an empty one; gives the backup's path.
+
+        Raises HiveError while agents run, `Locked` while a supervisor does.
+        """
+        fix = "hive stop-all"
+        running = procs.pids_with(str(self._state.root))
+        if running:
+            what = f"agents still run: pid {', '.join(map(str, sorted(running)[:5]))}"
+            raise HiveError(what, where=str(self._state.root), fix=fix)
+        stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(self._clock()))
+        backup = self._state.root / f"hive.db.backup-{stamp}"
+        with self._locked():
+            try:
+                with Store.open(self._state.db) as store:
+                    store.backup(backup)
+            except Damaged:
+                move_aside(self._state.db, backup.name)
+            else:
+                for path in files_of(self._state.db):
+                    path.unlink()
+        return backup
+
+    def sockets(self) -> set[str]:
+        """Name the tmux servers that agents are wanted or remembered on."""
+        known = self._known()
+        wanted = {one.agent.socket for one in known.wanted.values()}
+        return wanted | {one.socket for one in known.memory.values()}
+
+    def longest_grace(self) -> float:
+        """Give the seconds that the most patient agent gets to end."""
+        return max((one.agent.stop.grace for one in self._known().wanted.values()), default=0.0)
+
+    @contextmanager
+    def _store(self) -> Iterator[Store | None]:
+        """Open the store for reading; None where there is none yet."""
+        if not self._state.db.exists():
+            yield None
+            return
+        with Store.open(self._state.db) as store:
+            yield store
+
+    @contextmanager
+    def _alone(self) -> Iterator[Store]:
+        """Open the store for writing, with the lock that a supervisor would hold."""
+        with self._locked(), Store.open(self._state.db) as store:
+            yield store
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self._state.prepare()
+        lock = NodeLock(self._state)
+        lock.take()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _known(self) -> _Known:
+        with self._store() as store:
+            if store is None:
+                return _Known()
+            return _Known(wanted=store.wanted(), memory=store.memory(), teams=store.teams())
+
+
+def _record(known: _Known, agent: str) -> dict[str, Any]:
+    return views.agent_record(known.wanted[agent], known.of(agent), cpu=None, memory_bytes=None)
+
+
+def _chosen(known: _Known, names: Sequence[str]) -> list[str]:
+    return list(select(names, list(known.wanted)))
+
+
+def _one(known: _Known, name: str) -> str:
+    chosen = _chosen(known, [name])
+    if len(chosen) != 1:
+        shown = ", ".join(views.short(agent) for agent in chosen[:5])
+        raise WrongInput(f"`{name}` names {len(chosen)} agents", fix=f"name one: {shown}")
+    return chosen[0]
