@@ -109,7 +109,7 @@ class Hive:
         newest: bool = False,
     ) -> dict[str, Any]:
         """Tell what happened, oldest first: after an event's id, or the newest ones."""
-        chosen = self._chosen(names) if names else ()
+        chosen = self._chosen(names) if names else None
         found = self._store.events(after=after, limit=limit, newest=newest, agents=chosen)
         return views.events(found)
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from hive import views
 from hive.adapters import procs
-from hive.adapters.emergency import files_of, move_aside
+from hive.adapters.emergency import dated, files_of, move_aside
 from hive.adapters.state import NodeLock, State
 from hive.adapters.store import Event, Store
 from hive.adapters.storefile import Damaged
@@ -158,14 +158,13 @@ class Offline:
         if running:
             what = f"agents still run: pid {', '.join(map(str, sorted(running)[:5]))}"
             raise HiveError(what, where=str(self._state.root), fix=fix)
-        stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(self._clock()))
-        backup = self._state.root / f"hive.db.backup-{stamp}"
         with self._locked():
+            backup = dated(self._state.db, "backup")
             try:
                 with Store.open(self._state.db) as store:
                     store.backup(backup)
             except Damaged:
-                move_aside(self._state.db, backup.name)
+                move_aside(self._state.db, backup)
             else:
                 for path in files_of(self._state.db):
                     path.unlink()

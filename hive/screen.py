@@ -188,15 +188,6 @@ def progress(records: Sequence[Record], now: float, height: int) -> RenderableTy
     return Group(table, *([Text(f"… and {more} more")] if more > 0 else []), line)
 
 
-def audit(rows: Iterable[tuple[str, bool | None, str]]) -> RenderableType:
-    """Draw a list of checks: what was looked at, if it is well (None: so-so), what was seen."""
-    table = _table("", "", "", headed=False)
-    marks = {True: ("ok", "green"), False: ("wrong", "bold red"), None: ("note", "yellow")}
-    for name, well, text in rows:
-        table.add_row(Text(*marks[well]), Text(name), Text(clean(text)))
-    return _folded(table)
-
-
 def since(text: str | None, now: float) -> str:
     """Say how long ago a record's moment was: `3h`."""
     return age(now - datetime.fromisoformat(text).timestamp()) if text else ""

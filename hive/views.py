@@ -22,6 +22,9 @@ from hive.core.world import Memory, State, TeamMemory, Verdict, Wanted
 VERSION = 1
 """Grows when a field changes its meaning or goes away; new fields may come at any time."""
 
+DEAD = "Pane is dead"
+"""How the line begins that tmux writes at the bottom of a dead pane."""
+
 Record = dict[str, Any]
 
 
@@ -208,7 +211,7 @@ def certificate_record(death: Death) -> Record:
         "next": death.next,
         "restarts": death.restarts,
         "ran": round(death.ran, 3),
-        "screen": death.screen.splitlines(),
+        "screen": shown(death.screen.splitlines()),
     }
 
 
@@ -235,8 +238,16 @@ def logs(agent: str, source: str, at: float, lines: Sequence[str]) -> Record:
         "agent": short(agent),
         "source": source,
         "time": iso(at),
-        "lines": list(lines),
+        "lines": shown(lines),
     }
+
+
+def shown(lines: Sequence[str]) -> list[str]:
+    """Give what a program showed: without tmux's own last word, and without the empty end."""
+    kept = list(lines)
+    while kept and (not kept[-1].strip() or kept[-1].startswith(DEAD)):
+        kept.pop()
+    return kept
 
 
 def names(agents: Iterable[Agent]) -> Record:

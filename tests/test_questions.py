@@ -205,18 +205,19 @@ def test_a_new_launch_starts_afresh(desk):
 
 
 def test_an_answer_to_an_earlier_launch_counts_for_nothing(desk, tmp_path):
-    wait = Probe(kind="exec", target="while ! test -e go; do sleep 0.05; done", timeout=60)
-    desk.spec = replace(desk.spec, alive=wait)
+    wait = "while ! test -e {}; do sleep 0.05; done"
+    desk.spec = replace(desk.spec, alive=Probe(kind="exec", target=wait.format(1), timeout=60))
     desk.ask(0)
-    desk.spec = replace(desk.spec, alive=shows("never"))
+    desk.spec = replace(desk.spec, alive=Probe(kind="exec", target=wait.format(2), timeout=60))
     desk.launches = {ADA: "2"}
     desk.ask(1)
-    desk.hear(1)
-    assert desk.alive.good is False
-    (tmp_path / "go").touch()
+    (tmp_path / "1").touch()
     desk.hear(2)
+    assert desk.alive == Verdict()
+    (tmp_path / "2").touch()
+    desk.hear(3)
 
-    assert desk.alive == Verdict(good=False, why="the screen does not show `never`", since=NOON + 1)
+    assert desk.alive == Verdict(good=True, why="exit code 0", since=NOON + 3)
 
 
 def test_a_changed_probe_waits_for_the_old_ones_answer_and_starts_afresh(desk, tmp_path):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hive.adapters import control
@@ -77,7 +78,7 @@ def _inside(socket: str) -> bool:
     """Whether this runs in a pane of that very server."""
     outer = os.environ.get("TMUX", "").split(",")[0]
     try:
-        return bool(outer) and os.path.samefile(outer, control.path(socket))
+        return bool(outer) and Path(outer).samefile(control.path(socket))
     except FileNotFoundError:
         return False
 

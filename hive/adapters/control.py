@@ -141,8 +141,13 @@ def _replies(parts: Sequence[str], success: str, said: Sequence[str]) -> list[Re
     failures = [part for part in parts if not part.endswith(success)]
     whys = iter(said if len(said) == len(failures) else ["; ".join(said)] * len(failures))
     return [
-        Reply(ok=True, lines=part.removesuffix(success).split("\n")[:-1])
+        Reply(ok=True, lines=_lines(part.removesuffix(success)))
         if part.endswith(success)
-        else Reply(ok=False, lines=part.split("\n")[:-1], why=next(whys))
+        else Reply(ok=False, lines=_lines(part), why=next(whys))
         for part in parts
     ]
+
+
+def _lines(text: str) -> list[str]:
+    """Split at newlines only: a screen may hold what Python, too, calls the end of a line."""
+    return text.removesuffix("\n").split("\n") if text else []

@@ -51,9 +51,7 @@ class _Patient:
     answer: float
 
 
-def examine(
-    state: State, environ: Mapping[str, str], *, answer: float = ANSWER
-) -> list[Finding]:
+def examine(state: State, environ: Mapping[str, str], *, answer: float = ANSWER) -> list[Finding]:
     """Look at everything; what can't be looked at is a finding, too.
 
     `answer` is how many seconds the supervisor and each tmux server get.

@@ -11,13 +11,20 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hive.adapters import procs, scan
 from hive.adapters.audit import command
 from hive.adapters.state import State, holder
 from hive.core.trees import Process
+from hive.core.world import LIVE, Memory
+from hive.core.world import State as Word
 from hive.errors import HiveError
+
+if TYPE_CHECKING:
+    from hive.adapters.store import Record
 
 ROUNDS = 5
 """How often it looks again for what came up meanwhile."""
@@ -94,15 +101,17 @@ def end(processes: Iterable[Process], grace: float, *, keep_stopped: bool = Fals
     return _survivors(alive, DYING)
 
 
-def end_own(state: State, sockets: Iterable[str]) -> None:
+def end_own(state: State, sockets: Iterable[str], verb: str) -> None:
     """End the agent whose program started the caller: its ancestors up to there, then the window.
 
-    `sockets` are the tmux servers agents are known to use. It is the last thing a caller does:
-    nothing it prints afterwards is seen by anyone.
+    `sockets` are the tmux servers agents are known to use, `verb` is who ends it. It is the last thing a caller does:
+    nothing it prints afterwards is seen by anyone. Raises HiveError where the panes' mark or the
+    store can't be read.
     """
     for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     places = scan.panes(scan.instance(state), scan.sockets(sockets)).own
+    write_down(state, f"ended by `{verb}`")
     end(scan.own(state), GRACE)
     scan.close(places)
     end_all(lambda: scan.processes(state).others, GRACE)
@@ -194,20 +203,87 @@ def _removed(path: Path) -> str:
 
 
 def _put_store_right(state: State) -> list[str]:
-    """Move a damaged store aside, with its log, so that the next deploy makes a new one."""
+    """Write down that all has ended; a damaged store is moved aside, with its log."""
     try:
         from hive.adapters.storefile import check
 
         wrong = check(state.db) if state.db.exists() else None
         if wrong is None:
-            return []
+            return write_down(state, "ended by `hive emergency-cleanup`")
         if "locked" in wrong:
             return [f"could not check the store: {wrong}"]
-        aside = f"{state.db.name}.broken-{time.strftime('%Y%m%d-%H%M%S')}"
+        aside = dated(state.db, "broken")
         move_aside(state.db, aside)
     except Exception as error:  # noqa: BLE001 - the rest is done; this is said like all else
-        return [f"could not check the store: {error}"]
-    return [f"the store is damaged ({wrong}): moved it to {state.db.with_name(aside)}"]
+        return [f"could not put the store right: {error}"]
+    return [f"the store is damaged ({wrong}): moved it to {aside}"]
+
+
+def write_down(state: State, why: str) -> list[str]:
+    """Write that every agent is wanted down and that none runs; say so where that is news.
+
+    Otherwise the next supervisor would take closed windows for a person's doing, or start again
+    what was just ended. Nobody else may have the store open for writing. Raises HiveError where
+    the store can't be written.
+    """
+    if not state.db.exists():
+        return []
+    from hive.adapters.store import Event, Store
+
+    now = time.time()
+    with Store.open(state.db) as store:
+        up = {agent: one for agent, one in store.wanted().items() if one.up}
+        ran = [one for one in store.memory().values() if one.state in _OPEN]
+        if not (up or ran):
+            return []
+        down = {agent: replace(one, up=False, why=why) for agent, one in up.items()}
+        events = [Event(agent=agent, kind="stop", text=why, at=now) for agent in down]
+        store.want(down, events=events)
+        store.record([_over(memory, why, now) for memory in ran], now)
+    agents = down.keys() | {one.agent for one in ran}
+    return [f"wrote down that {len(agents)} of hive's agents are down: hive deploy starts them"]
+
+
+_OPEN = LIVE | {Word.BACKING_OFF}
+"""The states in which a supervisor would go on with an agent."""
+
+
+def _over(memory: Memory, why: str, now: float) -> Record:
+    """Give what is to be written of an agent whose launch, if there was one, is over."""
+    from hive.adapters.store import Death, Event, Record
+
+    after = replace(
+        memory,
+        state=Word.STOPPED,
+        reason=why,
+        since=now,
+        pid=0,
+        started=0,
+        began=0.0,
+        ready_since=0.0,
+        due=0.0,
+        deadline=0.0,
+        cause="",
+        counts=False,
+        gone_since=0.0,
+        dead_since=0.0,
+    )
+    if not memory.live:
+        return Record(memory=after)
+    death = Death(
+        agent=memory.agent,
+        at=now,
+        launch=memory.launch,
+        code=None,
+        cause=why,
+        asked=True,
+        next=f"stays stopped: {why}",
+        restarts=memory.restarts,
+        ran=max(0.0, now - memory.began),
+        screen="",
+    )
+    event = Event(agent=memory.agent, kind="stopped", text=why, at=now)
+    return Record(memory=after, death=death, event=event)
 
 
 def files_of(db: Path) -> list[Path]:
@@ -216,10 +292,20 @@ def files_of(db: Path) -> list[Path]:
     return [path for path in beside if path.exists()]
 
 
-def move_aside(db: Path, name: str) -> None:
+def dated(db: Path, word: str) -> Path:
+    """Give a path beside the store that is not taken yet: `hive.db.WORD-20260131-235959`."""
+    path = db.with_name(f"{db.name}.{word}-{time.strftime('%Y%m%d-%H%M%S')}")
+    number = 1
+    while path.exists():
+        number += 1
+        path = path.with_name(f"{path.name.partition('_')[0]}_{number}")
+    return path
+
+
+def move_aside(db: Path, to: Path) -> None:
     """Rename a store that nobody has open, and its log with it.
 
     Raises OSError.
     """
     for path in files_of(db):
-        path.rename(db.with_name(path.name.replace(db.name, name, 1)))
+        path.rename(to.with_name(path.name.replace(db.name, to.name, 1)))

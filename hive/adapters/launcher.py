@@ -93,6 +93,8 @@ def become_program(directory: bytes, env: Iterable[bytes], argv: list[bytes]) ->
     try:
         os.execvpe(argv[0], argv, known)  # noqa: S606 - no shell is wanted
     except OSError as error:
+        if error.errno == errno.ENOEXEC:  # a script that does not say whose: sh's, says POSIX
+            os.execve("/bin/sh", [b"sh", *argv], known)  # noqa: S606
         code = 127 if error.errno == errno.ENOENT else 126
         end_with(code, f"can't run `{os.fsdecode(argv[0])}`: {error.strerror}")
 

@@ -25,6 +25,9 @@ from hive.errors import HiveError
 TIMEOUT = 3.0
 """Seconds a tmux server gets to answer before it is taken for hung."""
 
+BRIEF = 1.0
+"""The same, for a server that hive is not known to use."""
+
 BATCH = 50
 """How many panes one tmux command closes: tmux takes 16 KiB of words at once."""
 
@@ -152,7 +155,8 @@ def panes(instance: str, looked_at: Mapping[str, bool], timeout: float = TIMEOUT
     if not instance or not looked_at or shutil.which("tmux") is None:
         return Panes()
     with ThreadPoolExecutor(max_workers=min(8, len(looked_at))) as pool:
-        answers = list(pool.map(lambda path: _marks(path, timeout), looked_at))
+        waits = [timeout if known else min(timeout, BRIEF) for known in looked_at.values()]
+        answers = list(pool.map(_marks, looked_at, waits))
     mine = set(lineage())
     ours, hung = [], []
     for path, answer in zip(looked_at, answers, strict=True):

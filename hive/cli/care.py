@@ -49,7 +49,7 @@ def stop_all(timeout: Patience = "", json: Json = False) -> None:
         output.say(f"stopped {count(stopped, 'agent')}" if stopped else "nothing runs")
         _say_left(left.lines(), clean=left.clean)
     if stopping.me:
-        _leave(stopping.me, stopping.sockets)
+        _leave(stopping.me, stopping.sockets, "hive stop-all")
     if not left.clean:
         raise typer.Exit(1)
 
@@ -71,7 +71,7 @@ def emergency_cleanup(json: Json = False) -> None:
             output.say(line)
         _say_left(left.lines(), clean=not left.processes)
     if me:
-        _leave(me, sockets)
+        _leave(me, sockets, "hive emergency-cleanup")
     if left.processes:
         raise typer.Exit(1)
 
@@ -158,12 +158,12 @@ def _reset_hard(names: list[str], *, yes: bool, json: bool) -> None:
         output.say(f"the store is empty; backup: {backup}")
 
 
-def _leave(agent: str, sockets: set[str]) -> None:
+def _leave(agent: str, sockets: set[str], verb: str) -> None:
     """End the agent in whose window this runs, the last of all."""
     from hive.adapters.emergency import end_own
 
     output.note(f"and now `{agent}`, which runs this")
-    end_own(remote.state(), sockets)
+    end_own(remote.state(), sockets, verb)
 
 
 def _say_left(lines: list[str], *, clean: bool) -> None:

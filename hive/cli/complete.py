@@ -30,10 +30,15 @@ OPTIONS = {
     "start": ("--no-wait", "--timeout", "--json"),
     "stop": ("--no-wait", "--timeout", "--json"),
     "restart": ("--no-wait", "--timeout", "--json"),
+    "reset": ("--hard", "--yes", "--json"),
+    "stop-all": ("--timeout", "--json"),
+    "emergency-cleanup": ("--json",),
+    "doctor": ("--json",),
     "help": ("--json",),
+    "completion": (),
     "version": ("--json",),
 }
-"""The long options of the commands; those that care for a whole machine are typed in full."""
+"""The long options of every command."""
 
 TEMPLATES = ("demo", "pipeline", "solo", "web")
 SHELLS = ("bash", "zsh", "fish")

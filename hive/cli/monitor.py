@@ -6,13 +6,14 @@ The terminal is given back as it was, however it ends. Into a pipe it prints one
 from __future__ import annotations
 
 import os
+import re
 import select
 import signal
 import sys
 import termios
 import time
 import tty
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, NoReturn
@@ -29,6 +30,11 @@ REFRESH = 1.0
 EVENTS = 10
 AWAY = "the supervisor does not answer; trying again"
 
+KEY = re.compile(r"\x1b[\[O].|.", re.DOTALL)
+"""One key as a terminal sends it: a character, or what an arrow sends."""
+
+Keys = Callable[[float], list[str]]
+
 UP, DOWN = {"k", "\x1b[A", "\x1bOA"}, {"j", "\x1b[B", "\x1bOB"}
 
 
@@ -44,7 +50,7 @@ def run() -> None:
             return
 
 
-def _loop(read: Any) -> None:
+def _loop(read: Keys) -> None:
     console = output.console()
     view = screen.View()
     status, events, notice = look(None, [])
@@ -53,10 +59,10 @@ def _loop(read: Any) -> None:
         while True:
             view = replace(view, width=console.width, height=console.height, notice=notice)
             live.update(screen.monitor(status, events, view, time.time()), refresh=True)
-            key = read(max(0.0, looked + REFRESH - time.monotonic()))
-            if key == "q":
-                return
-            view = turned(view, key)
+            for key in read(max(0.0, looked + REFRESH - time.monotonic())):
+                if key == "q":
+                    return
+                view = turned(view, key)
             if time.monotonic() - looked >= REFRESH:
                 status, events, notice = look(status, events)
                 looked = time.monotonic()
@@ -88,8 +94,8 @@ def turned(view: screen.View, key: str) -> screen.View:
 
 
 @contextmanager
-def _keys() -> Iterator[Any]:
-    """Give a function that waits some seconds for a key, and gives it or an empty text."""
+def _keys() -> Iterator[Keys]:
+    """Give a function that waits some seconds for keys, and gives those that were typed."""
     if not sys.stdin.isatty():
         yield _no_key
         return
@@ -97,24 +103,24 @@ def _keys() -> Iterator[Any]:
     before = termios.tcgetattr(fd)
     try:
         tty.setcbreak(fd)
-        yield lambda seconds: _key(fd, seconds)
+        yield lambda seconds: _typed(fd, seconds)
     finally:
         termios.tcsetattr(fd, termios.TCSADRAIN, before)
 
 
-def _no_key(seconds: float) -> str:
+def _no_key(seconds: float) -> list[str]:
     time.sleep(seconds)
-    return ""
+    return []
 
 
-def _key(fd: int, seconds: float) -> str:
+def _typed(fd: int, seconds: float) -> list[str]:
     ready, _, _ = select.select([fd], [], [], seconds)
     if not ready:
-        return ""
+        return []
     typed = os.read(fd, 64)
     if not typed:  # the terminal is gone
         raise KeyboardInterrupt
-    return typed.decode(errors="replace")
+    return KEY.findall(typed.decode(errors="replace"))
 
 
 @contextmanager

@@ -39,10 +39,15 @@ def as_json(record: Any) -> None:
 
 
 def show(*parts: RenderableType) -> None:
-    """Print tables and panels, as wide as the terminal."""
+    """Print tables and panels, as wide as the terminal; into a pipe without trailing blanks."""
     target = console()
-    for part in parts:
-        target.print(part)
+    if target.is_terminal:
+        target.print(*parts, sep="\n")
+        return
+    with target.capture() as drawn:
+        target.print(*parts, sep="\n")
+    for line in drawn.get().splitlines():
+        print(line.rstrip())
 
 
 def console() -> Console:

@@ -101,7 +101,7 @@ def attach(name: Name, json: Json = False) -> None:
         return
     from hive.adapters.attach import attach as go
 
-    go(place["socket"], place["session"], place["window"])
+    go(place["socket"], place["session"], place["pane"])
 
 
 def news(seen: list[str], now: list[str]) -> list[str]:

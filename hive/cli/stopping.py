@@ -154,10 +154,14 @@ class Stopping:
 
     def _force(self) -> None:
         """End by force what did not end by being asked."""
-        said = emergency.end_everything(self.state, emergency.GRACE)
-        for text in said:
+        self.forced = emergency.end_everything(self.state)
+        for text in self.forced:
             self._say(text)
-        self.forced += said
+        if self.forced and not self._supervised():
+            try:
+                emergency.write_down(self.state, "ended by `hive stop-all`")
+            except HiveError as error:
+                self._say(f"the store can't be written: {error.what}")
 
     def _clear(self) -> None:
         """Close the panes that are left, and remove the socket of a supervisor that was killed."""

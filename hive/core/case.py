@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from hive.core.restart import longest_delay, trial_delay
 from hive.core.trees import Process
@@ -121,18 +122,20 @@ def case_of(wanted: Wanted, places: tuple[Place, ...], world: World, now: float)
     name = wanted.agent.id
     memory = world.memory.get(name, Memory(agent=name))
     socket = memory.socket if memory.live else wanted.agent.socket
+    sight = world.sights.get(socket, Unseen(why="it was not looked at"))
     case = Case(
         now=now,
         boot=world.boot,
         wanted=wanted,
         memory=_timely(memory, wanted, now),
-        sight=world.sights.get(socket, Unseen(why="it was not looked at")),
+        sight=sight,
         places=places,
         tree=world.trees.get(name, Tree()),
         ready=world.ready.get(name, Verdict()),
         alive=world.alive.get(name, Verdict()),
     )
-    return case if isinstance(case.sight, Unseen) else replace(case, memory=_current(case))
+    news = {} if isinstance(sight, Unseen) else _news(case)
+    return replace(case, memory=replace(case.memory, **news)) if news else case
 
 
 def _timely(memory: Memory, wanted: Wanted, now: float) -> Memory:
@@ -140,6 +143,10 @@ def _timely(memory: Memory, wanted: Wanted, now: float) -> Memory:
     rule = wanted.agent.restart
     longest = max(longest_delay(rule), REFUSED)
     patience = trial_delay(memory.trials) if memory.quarantined else longest
+    grace = max(wanted.agent.stop.grace, 1.0)
+    past = (memory.since, memory.began, memory.ready_since, memory.gone_since, memory.dead_since)
+    if now >= max(*past, *memory.deaths, memory.due - patience, memory.deadline - grace):
+        return memory
     return replace(
         memory,
         since=min(memory.since, now),
@@ -149,27 +156,33 @@ def _timely(memory: Memory, wanted: Wanted, now: float) -> Memory:
         dead_since=min(memory.dead_since, now),
         deaths=tuple(min(death, now) for death in memory.deaths),
         due=min(memory.due, now + patience),
-        deadline=min(memory.deadline, now + max(wanted.agent.stop.grace, 1.0)),
+        deadline=min(memory.deadline, now + grace),
     )
 
 
-def _current(case: Case) -> Memory:
-    """Give the memory as the sight corrects it, where it says nothing that is news."""
-    memory = replace(case.memory, reason=case.memory.reason.split(BLIND)[0])
-    if memory.dead_since and not case.strays and not (memory.live and _over(case.own)):
-        memory = replace(memory, dead_since=0.0)
-    place = case.own
-    if not memory.live or place is None:
-        return memory
-    memory = replace(memory, gone_since=0.0)
-    if place.pane.dead:
-        return memory
-    if memory.state is State.STOPPING:
-        memory = replace(memory, pid=place.pane.pid, started=place.pane.started)
-    return replace(
-        memory, socket=place.socket, server=place.server, pane=place.pane.id, boot=case.boot
-    )
+def _news(case: Case) -> dict[str, Any]:
+    """Give the fields of the memory that the sight corrects, where that is no event."""
+    memory, place = case.memory, case.own
+    runs = place is not None and not place.pane.dead
+    true: dict[str, Any] = {"reason": memory.reason.partition(BLIND)[0]}
+    if memory.dead_since and not case.strays and (runs or not memory.live):
+        true["dead_since"] = 0.0
+    if memory.live and place is not None:
+        true["gone_since"] = 0.0
+        if runs:
+            true |= _whereabouts(case, place)
+    return {name: value for name, value in true.items() if getattr(memory, name) != value}
 
 
-def _over(place: Place | None) -> bool:
-    return place is None or place.pane.dead
+def _whereabouts(case: Case, place: Place) -> dict[str, Any]:
+    """Give where a launch runs; a new process in the pane is no news once it is to end."""
+    pane = place.pane
+    where: dict[str, Any] = {
+        "socket": place.socket,
+        "server": place.server,
+        "pane": pane.id,
+        "boot": case.boot,
+    }
+    if case.memory.state is State.STOPPING:
+        where |= {"pid": pane.pid, "started": pane.started}
+    return where

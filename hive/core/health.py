@@ -1,7 +1,7 @@
 """What a probe's answers amount to: a verdict, and since when.
 
-One answer may be a slip, so only `threshold` answers of one kind in a row are believed. Until
-then the verdict stays what it was, and at first is unknown.
+A good answer is believed at once. A bad one may be a slip, so only `threshold` bad answers in
+a row are believed. Until then the verdict stays what it was, and at first is unknown.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class History:
     `good` is of which kind the latest answers were, `row` how many they are.
     """
 
-    threshold: int = 1
+    threshold: int = 3
     verdict: Verdict = field(default_factory=Verdict)
     good: bool | None = None
     row: int = 0
@@ -29,6 +29,6 @@ class History:
         verdict = self.verdict
         if good is verdict.good:
             verdict = replace(verdict, why=why)
-        elif row >= self.threshold:
+        elif good or row >= self.threshold:
             verdict = Verdict(good=good, why=why, since=at)
         return replace(self, verdict=verdict, good=good, row=row)

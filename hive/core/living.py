@@ -48,7 +48,7 @@ def living(case: Case, place: Place) -> tuple[Action, ...]:
         return _adopted(after, place, RESPAWN)
     if case.down or case.asked:
         return (_stop(case, case.wanted.why),)
-    if _bad(case.alive, memory):
+    if case.wanted.agent.alive and _bad(case.alive, memory):
         return (_stop(case, f"its alive probe failed: {case.alive.why}", counts=True),)
     swept = sweep(case, case.strays) if case.strays else ()
     if any(not isinstance(action, Wait) for action in swept):

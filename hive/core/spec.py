@@ -23,14 +23,14 @@ class Probe:
     `target` is a URL (http: 2xx or 3xx is good), `host:port` (tcp: it accepts), a command for
     `sh -c` run in the agent's directory with its environment (exec: exit code 0), or a regular
     expression searched for in the visible screen.
-    `threshold` is how many answers of one kind in a row are believed.
+    A good answer is believed at once, bad ones once `threshold` of them came in a row.
     """
 
     kind: ProbeKind
     target: str
     interval: float = 2.0
     timeout: float = 2.0
-    threshold: int = 1
+    threshold: int = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import select
 import socket
 import threading
@@ -82,7 +83,8 @@ def nobody():
 
 def dial(kind, target, timeout=LONG, **given):
     probe = Probe(kind=kind, target=target, timeout=timeout)
-    return dialling.dial(Question(probe=probe, **given), threading.Event())
+    question = Question(probe=probe, **{"environment": os.environ, **given})
+    return dialling.dial(question, threading.Event())
 
 
 @pytest.mark.parametrize(
@@ -177,7 +179,7 @@ def test_tcp_is_good_where_the_port_accepts(odd):
     ],
 )
 def test_exec_judges_by_the_exit_code(tmp_path, command, answer):
-    environment = {"PATH": "/usr/bin:/bin", "COLOUR": "green"}
+    environment = {**os.environ, "COLOUR": "green"}
 
     assert dial("exec", command, directory=str(tmp_path), environment=environment) == answer
 
@@ -204,10 +206,9 @@ def test_exec_says_that_the_directory_is_missing(tmp_path):
 
 
 def test_exec_ends_the_whole_group_at_the_timeout(tmp_path, eventually):
-    env = {"PATH": "/usr/bin:/bin"}
     command = "sleep 600 & echo $$ $! > new; mv new pids; wait"
     for timeout in (1.0, 4.0, 16.0, 64.0):  # on a slow machine it may not come so far
-        answer = dial("exec", command, timeout, directory=str(tmp_path), environment=env)
+        answer = dial("exec", command, timeout, directory=str(tmp_path))
         assert answer == (False, f"no answer within {timeout:g} s")
         if (tmp_path / "pids").exists():
             break
@@ -254,9 +255,6 @@ def spec(tmp_path):
     )
 
 
-PATH = {"PATH": "/usr/bin:/bin"}
-
-
 def readable(probes, timeout):
     return bool(select.select([probes.fileno()], [], [], timeout)[0])
 
@@ -275,7 +273,7 @@ def test_an_answer_makes_the_descriptor_readable_until_it_is_read(probes, spec):
 
 def test_a_slow_answer_holds_up_nobody(probes, spec, tmp_path):
     wait = Probe(kind="exec", target="while ! test -e go; do sleep 0.05; done", timeout=LONG)
-    probes.ask(("slow", "alive"), wait, spec, PATH, None, "1")
+    probes.ask(("slow", "alive"), wait, spec, os.environ, None, "1")
     probes.ask(("fast", "alive"), Probe(kind="screen", target="hi"), spec, {}, ["hi"], "1")
 
     assert readable(probes, LONG)
@@ -310,7 +308,7 @@ def test_a_question_that_breaks_hive_is_answered_and_logged(probes, spec, caplog
 def test_closing_ends_a_command_that_runs(spec, tmp_path, eventually):
     probes = Probes()
     wait = Probe(kind="exec", target="echo $$ > new; mv new pid; sleep 600", timeout=600.0)
-    probes.ask(("p/t/ada", "alive"), wait, spec, PATH, None, "1")
+    probes.ask(("p/t/ada", "alive"), wait, spec, os.environ, None, "1")
     eventually((tmp_path / "pid").exists)
     pid = int((tmp_path / "pid").read_text())
     probes.close()

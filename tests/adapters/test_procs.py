@@ -238,7 +238,7 @@ def test_a_tag_is_inherited_by_a_daemon(seen, yard):
 
 def test_the_environment_of_a_young_process_is_read_again(seen, yard, monkeypatch):
     monkeypatch.setattr(procs, "YOUNG", 3600)
-    script = f"echo $$; read line; exec env -i {PYTHON} '{SLEEP}'"
+    script = "echo $$; read line; exec env -i sh -c 'echo $$; read line'"
     child = yard.start("sh", "-c", script, env=yard.tag())
     pid = yard.told(child)
     seen.look()

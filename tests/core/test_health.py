@@ -24,19 +24,19 @@ def verdict(threshold: int, answers: str) -> Verdict:
     ("threshold", "answers", "good", "since"),
     [
         pytest.param(1, "", None, 0, id="nothing is known before the first answer"),
-        pytest.param(1, "+", True, 1, id="one answer is enough"),
-        pytest.param(1, "-", False, 1, id="one bad answer is enough too"),
+        pytest.param(3, "+", True, 1, id="one good answer is enough"),
+        pytest.param(1, "-", False, 1, id="one bad answer is, where the threshold is one"),
         pytest.param(1, "+-", False, 2, id="the latest answer counts"),
-        pytest.param(3, "++", None, 0, id="too few answers say nothing"),
-        pytest.param(3, "--+--", None, 0, id="answers must come in a row"),
-        pytest.param(3, "+++", True, 3, id="the last of the row makes the verdict"),
-        pytest.param(3, "+++--", True, 3, id="a slip changes nothing"),
-        pytest.param(3, "+++--+--", True, 3, id="nor do slips with a good answer between"),
-        pytest.param(3, "+++---", False, 6, id="a row of the other kind does"),
-        pytest.param(2, "++++++", True, 2, id="more of the same is no news"),
+        pytest.param(3, "--", None, 0, id="too few bad answers say nothing"),
+        pytest.param(3, "--+--", True, 3, id="bad answers must come in a row"),
+        pytest.param(3, "+--", True, 1, id="a slip changes nothing"),
+        pytest.param(3, "+--+--", True, 1, id="nor do slips with a good answer between"),
+        pytest.param(3, "+---", False, 4, id="a row of bad ones does"),
+        pytest.param(3, "---+", True, 4, id="and one good answer ends it"),
+        pytest.param(2, "------", False, 2, id="more of the same is no news"),
     ],
 )
-def test_as_many_answers_in_a_row_as_the_threshold_are_believed(threshold, answers, good, since):
+def test_a_good_answer_is_believed_at_once_and_bad_ones_in_a_row(threshold, answers, good, since):
     found = verdict(threshold, answers)
 
     assert (found.good, found.since) == (good, since)
@@ -47,7 +47,7 @@ def test_as_many_answers_in_a_row_as_the_threshold_are_believed(threshold, answe
     [
         pytest.param("--", "answer 2", id="the answer that made the verdict"),
         pytest.param("---", "answer 3", id="a newer answer of the same kind"),
-        pytest.param("---+", "answer 3", id="but not a slip of the other kind"),
+        pytest.param("+-", "answer 1", id="but not a slip of the other kind"),
     ],
 )
 def test_the_evidence_is_the_newest_that_speaks_for_the_verdict(answers, why):
@@ -56,22 +56,19 @@ def test_the_evidence_is_the_newest_that_speaks_for_the_verdict(answers, why):
 
 @CALM
 @given(st.integers(1, 4), st.text("+-", max_size=30))
-def test_the_verdict_is_of_the_latest_row_that_was_long_enough(threshold, answers):
-    rows = [
-        (kind, start + threshold)
-        for start in range(len(answers))
-        for kind in "+-"
-        if answers[start : start + threshold] == kind * threshold
+def test_the_verdict_is_of_the_latest_answer_that_was_believed(threshold, answers):
+    believed = [
+        (kind == "+", place)
+        for place, kind in enumerate(answers, start=1)
+        if kind == "+" or answers[max(0, place - threshold) : place] == "-" * threshold
     ]
     found = verdict(threshold, answers)
 
-    if not rows:
+    if not believed:
         assert found == Verdict()
     else:
-        kind = rows[-1][0]
-        since = rows[-1][1]
-        for other, end in reversed(rows):
-            if other != kind:
-                break
-            since = end
-        assert (found.good, found.since) == (kind == "+", since)
+        kinds = [good for good, _ in believed]
+        first = len(kinds) - next(
+            (n for n, good in enumerate(reversed(kinds)) if good != kinds[-1]), len(kinds)
+        )
+        assert (found.good, found.since) == (kinds[-1], believed[first][1])

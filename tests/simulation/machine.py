@@ -46,6 +46,7 @@ class Proc:
     dies_at: float = NEVER
     code: int = 0
     slow: float = 0.0
+    main: bool = False
     deaf: bool = False
     clings: bool = False
     late_code: float = 0.0
@@ -77,7 +78,7 @@ class Machine:
 
     def __init__(self, chance: random.Random) -> None:
         self.chance = chance
-        self.time = 1_000_000.0
+        self.time = 1_000_000_000.0
         self.offset = 0.0
         self.boots = 1
         self.changed = True
@@ -124,11 +125,11 @@ class Machine:
     def works(self, agent: str, launch: str) -> bool | None:
         """What a probe of this launch would find now; None where nothing answers."""
         mine = [one for one in self.owned(agent) if one.launch == launch]
-        workers = [one for one in mine if one.parent != 1]
-        if not workers:
+        born = [one.born for one in mine if one.main]
+        if not born:
             return None
         program = self.programs[agent]
-        age = self.time - max(one.born for one in workers)
+        age = self.time - max(born)
         return not program.hung and age >= program.ready_after
 
     # what hive sees
@@ -251,10 +252,13 @@ class Machine:
         window.pid, window.started = proc.pid, proc.started
 
     def kill_server(self, socket: str) -> None:
+        """The server is gone at once, and so is what hangs on its windows."""
         tmux = self.servers.pop(socket, None)
-        for window in tmux.windows if tmux else []:
+        if tmux is None:
+            return
+        self.procs.pop(tmux.server.pid, None)
+        for window in tmux.windows:
             self._hang_up(window)
-        self.changed = True
 
     def reboot(self) -> None:
         self.procs.clear()
@@ -265,7 +269,6 @@ class Machine:
     def _server(self, socket: str) -> Tmux:
         if socket not in self.servers:
             proc = self._proc(parent=1)
-            del self.procs[proc.pid]  # nobody looks for it among the processes
             self.servers[socket] = Tmux(Server(pid=proc.pid, started=proc.started))
         return self.servers[socket]
 
@@ -287,42 +290,43 @@ class Machine:
         agent = window.agent
         program = self.programs[agent]
         root = self._proc(1, agent, launch)
-        root.parent, root.slow = 1, 0.05
+        root.slow, root.clings = 0.05, program.clings
         window.launch, window.pid, window.started = launch, root.pid, root.started
         window.code, window.code_at = None, NEVER
-        worker = self._proc(root.pid, agent, launch)
-        worker.code, worker.deaf, worker.slow = program.code, program.deaf, program.slow
-        worker.clings, worker.late_code = program.clings, program.late_code
+        main = self._proc(root.pid, agent, launch)
+        main.main, main.code, main.late_code = True, program.code, program.late_code
+        main.deaf, main.slow, main.clings = program.deaf, program.slow, program.clings
         if program.life < NEVER:
-            worker.dies_at = self.time + self.chance.uniform(0.5, 1.5) * program.life
+            main.dies_at = self.time + self.chance.uniform(0.5, 1.5) * program.life
         for _ in range(program.leaves):
             left = self._proc(root.pid, agent, launch)
             left.clings, left.deaf, left.slow = True, self.chance.random() < 0.3, 0.1
         self.changed = True
 
     def _die(self, proc: Proc, code: int) -> None:
-        self.procs.pop(proc.pid, None)
-        self.changed = True
-        parent = self.procs.get(proc.parent)
-        for child in [one for one in self.procs.values() if one.parent == proc.pid]:
-            child.parent = 1
+        """End a process; the shim ends with its program and says how that ended."""
+        self._take(proc)
         window = self._window_of(proc)
         if window:
-            if window.code_at == NEVER and code == -9:
-                window.code, window.code_at = -9, self.time + proc.late_code
-            self._hang_up(window, proc.pid)
-        elif parent and parent.agent == proc.agent:
-            self._worker_ended(parent, proc, code)
+            self._over(window, code, proc)
+        parent = self.procs.get(proc.parent)
+        if proc.main and parent and parent.agent == proc.agent:
+            root_of = self._window_of(parent)
+            self._take(parent)
+            if root_of:
+                self._over(root_of, code, proc)
 
-    def _worker_ended(self, root: Proc, worker: Proc, code: int) -> None:
-        """The shim ends with its first child, and says how that ended."""
-        window = self._window_of(root)
-        siblings = [one for one in self.procs.values() if one.parent == root.pid and not one.clings]
-        if siblings or worker.clings and worker.deaf and worker.dies_at == NEVER and code != -9:
-            return
-        if window:
-            window.code, window.code_at = code, self.time + worker.late_code
-        self._die(root, 0)
+    def _over(self, window: Window, code: int, proc: Proc) -> None:
+        window.code, window.code_at = code, self.time + proc.late_code
+        self._hang_up(window)
+
+    def _take(self, proc: Proc) -> None:
+        """Take a process off the table; its children are nobody's from now on."""
+        self.procs.pop(proc.pid, None)
+        for child in self.procs.values():
+            if child.parent == proc.pid:
+                child.parent = 1
+        self.changed = True
 
     def _window_of(self, root: Proc) -> Window | None:
         for window in self.windows():
@@ -330,14 +334,12 @@ class Machine:
                 return window
         return None
 
-    def _hang_up(self, window: Window, gone: int = 0) -> None:
+    def _hang_up(self, window: Window) -> None:
         """The terminal is gone: what hangs on it ends, unless it clings to life."""
         mine = [one for one in self.owned(window.agent) if one.launch == window.launch]
         for proc in mine if window.agent else []:
-            if not proc.clings and proc.pid != gone and proc.pid in self.procs:
-                self.procs.pop(proc.pid)
-                for child in [one for one in self.procs.values() if one.parent == proc.pid]:
-                    child.parent = 1
+            if not proc.clings:
+                self._take(proc)
         if not window.agent:
             self.procs.pop(window.pid, None)
         self.changed = True
@@ -347,5 +349,4 @@ class Machine:
         tmux.windows.remove(window)
         self._hang_up(window)
         if not tmux.windows:
-            del self.servers[socket]  # tmux exits with its last window
-        self.changed = True
+            self.kill_server(socket)  # tmux exits with its last window

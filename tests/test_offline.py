@@ -1,0 +1,235 @@
+"""What is answered, and changed, while no supervisor runs: from a real store."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from dataclasses import replace
+
+import pytest
+
+from hive.adapters.state import Locked, NodeLock, State
+from hive.adapters.store import Death, Event, Record, Store
+from hive.core.spec import Agent, Stop, to_dict
+from hive.core.world import Memory, TeamMemory, Wanted
+from hive.core.world import State as Word
+from hive.errors import HiveError, NotRunning, WrongInput
+from hive.offline import Offline
+from tests.conftest import Corner
+
+DEV = Agent(
+    project="Task",
+    team="frontend",
+    name="dev",
+    role="dev",
+    session="Task-frontend",
+    window="Frontend-Dev",
+    argv=("sleep", "600"),
+    directory="/",
+    stop=Stop(grace=25.0),
+    socket="/tmp/none.sock",
+)
+PM = replace(DEV, name="pm", window="Frontend-PM", stop=Stop())
+FAILED = Memory(
+    agent=DEV.id,
+    state=Word.FAILED,
+    reason="died 5 times",
+    since=100.0,
+    launch="1",
+    began=90.0,
+    deaths=(99.0, 100.0),
+    quarantined=True,
+    trials=2,
+    restarts=4,
+)
+RUNS = Memory(agent=PM.id, state=Word.READY, reason="it runs", since=50.0, launch="2", began=40.0)
+END = Death(
+    agent=DEV.id,
+    at=100.0,
+    launch="1",
+    code=3,
+    cause="it exited",
+    asked=False,
+    next="quarantined",
+    restarts=4,
+    ran=10.0,
+    screen="one\ntwo\nthree",
+)
+
+
+@pytest.fixture
+def state(corner: Corner) -> State:
+    """Give a state directory that knows a failed agent and one that ran."""
+    one = State(corner.state)
+    one.prepare()
+    with Store.open(one.db) as store:
+        store.want({one.id: Wanted(agent=one) for one in (DEV, PM)})
+        began = Event(agent=PM.id, kind="started", text="launched", at=40.0)
+        died = Event(agent=DEV.id, kind="died", text="exit code 3", at=100.0)
+        held = TeamMemory(team="Task/frontend", held=True, restarts=(99.0,), since=100.0)
+        records = [
+            Record(memory=RUNS, event=began),
+            Record(memory=FAILED, event=died, death=END, team=held),
+        ]
+        store.record(records, 100.0)
+    return one
+
+
+def test_where_there_is_no_store_everything_is_empty_and_none_is_made(corner: Corner):
+    offline = Offline(State(corner.state))
+
+    assert offline.status()["agents"] == []
+    assert offline.status()["supervisor"] is None
+    assert offline.events()["events"] == []
+    assert offline.names()["agents"] == []
+    assert offline.reset() == {"version": 1, "agents": []}
+    assert offline.stop_all() is False
+    assert offline.sockets() == set()
+    assert not corner.state.exists()
+
+
+def test_status_tells_what_was_last_known(state):
+    record = Offline(state).status()
+
+    assert {one["agent"]: one["state"] for one in record["agents"]} == {
+        "frontend/dev": "failed",
+        "frontend/pm": "ready",
+    }
+    assert record["supervisor"] is None
+    assert record["agents"][0]["cpu"] is None
+    assert record["teams"][0]["held"] is True
+    assert [one["agent"] for one in Offline(state).status(["frontend/pm"])["agents"]] == [
+        "frontend/pm"
+    ]
+
+
+def test_why_tells_the_certificate_and_the_events(state):
+    record = Offline(state).why("frontend/dev")
+
+    assert record["agent"]["reason"] == "died 5 times"
+    assert record["certificate"]["code"] == 3
+    assert [one["text"] for one in record["events"]] == ["exit code 3"]
+
+
+def test_events_are_told_of_all_or_of_those_named(state):
+    offline = Offline(state)
+    every = offline.events()["events"]
+
+    assert [one["kind"] for one in every] == ["started", "died"]
+    assert [one["kind"] for one in offline.events(["frontend/pm"])["events"]] == ["started"]
+    assert [one["kind"] for one in offline.events(after=every[0]["id"])["events"]] == ["died"]
+    assert [one["kind"] for one in offline.events(limit=1, newest=True)["events"]] == ["died"]
+
+
+def test_logs_are_those_of_the_last_end(state):
+    record = Offline(state).logs("frontend/dev", lines=2)
+
+    assert (record["source"], record["lines"]) == ("certificate", ["two", "three"])
+    assert Offline(state).logs("frontend/pm")["lines"] == []
+
+
+def test_who_is_meant_by_no_name_or_by_many_is_refused(state):
+    with pytest.raises(WrongInput, match="names 2 agents"):
+        Offline(state).why("frontend")
+    with pytest.raises(WrongInput, match="there is no agent or team `nobody`"):
+        Offline(state).status(["nobody"])
+
+
+def test_a_dry_run_of_a_deploy_tells_the_changes(state):
+    wanted = [to_dict(DEV), to_dict(replace(PM, name="new"))]
+
+    record = Offline(state).deploy("Task", wanted, {}, dry_run=True)
+
+    kinds = {one["agent"]: one["kind"] for one in record["changes"]}
+    assert kinds["frontend/new"] == "start"
+    assert "frontend/pm" in kinds
+    assert record["dry_run"] is True
+    assert len(Offline(state).status()["agents"]) == 2
+
+
+def test_a_real_deploy_needs_a_supervisor(state):
+    with pytest.raises(NotRunning):
+        Offline(state).deploy("Task", [to_dict(DEV)], {})
+
+
+def test_reset_forgets_failures_and_keeps_the_history(state):
+    assert Offline(state).reset(["frontend/dev"])["agents"] == ["frontend/dev"]
+
+    with Store.open(state.db) as store:
+        memory, teams = store.memory()[DEV.id], store.teams()
+        kinds = [event.kind for event in store.events(agents=[DEV.id])]
+    assert (memory.deaths, memory.quarantined, memory.restarts) == ((), False, 0)
+    assert teams["Task/frontend"].held is False
+    assert kinds == ["died", "reset"]
+    assert Offline(state).why("frontend/dev")["certificate"]["code"] == 3
+
+
+@pytest.mark.parametrize("verb", ["reset", "stop_all", "start_afresh"])
+def test_nothing_is_changed_while_another_acts(state, verb):
+    lock = NodeLock(state)
+    lock.take()
+    try:
+        with pytest.raises(Locked):
+            getattr(Offline(state), verb)()
+    finally:
+        lock.release()
+
+    assert {one["wanted"] for one in Offline(state).status()["agents"]} == {"up"}
+
+
+def test_stop_all_wants_everything_down_and_says_what_may_run(state):
+    assert Offline(state).stop_all() is True
+
+    agents = Offline(state).status()["agents"]
+    assert {one["wanted"] for one in agents} == {"down"}
+    assert Offline(state).events(["frontend/pm"])["events"][-1]["kind"] == "stop"
+    count = len(Offline(state).events()["events"])
+    Offline(state).stop_all()
+    assert len(Offline(state).events()["events"]) == count
+
+
+def test_it_knows_the_tmux_servers_and_the_longest_grace(state):
+    assert "/tmp/none.sock" in Offline(state).sockets()
+    assert Offline(state).longest_grace() == 25.0
+
+
+def test_starting_afresh_keeps_a_backup(state):
+    backup = Offline(state).start_afresh()
+
+    assert Offline(state).status()["agents"] == []
+    with Store.open(backup) as store:
+        assert set(store.wanted()) == {DEV.id, PM.id}
+    assert backup.stat().st_mode & 0o077 == 0
+
+
+def test_starting_afresh_puts_a_damaged_store_aside(state):
+    state.db.write_bytes(b"not a database at all " * 400)
+
+    backup = Offline(state).start_afresh()
+
+    assert backup.read_bytes().startswith(b"not a database")
+    assert Offline(state).status()["agents"] == []
+
+
+def test_starting_afresh_is_refused_while_agents_run(corner: Corner, state):
+    tag = {"HIVE_AGENT": PM.id, "HIVE_LAUNCH": "2"}
+    agent = subprocess.Popen(["sleep", "600"], env=corner.env | tag)
+    try:
+        with pytest.raises(HiveError, match=f"agents still run: pid {agent.pid}"):
+            Offline(state).start_afresh()
+    finally:
+        agent.kill()
+        agent.wait()
+
+    assert len(Offline(state).status()["agents"]) == 2
+
+
+def test_two_fresh_starts_keep_two_backups(state):
+    first = Offline(state).start_afresh()
+    with Store.open(state.db) as store:
+        store.add([Event(agent="", kind="supervisor", text="again", at=time.time())])
+
+    second = Offline(state).start_afresh()
+
+    assert first != second
+    assert first.exists() and second.exists()
