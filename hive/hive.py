@@ -210,7 +210,7 @@ class Hive:
                 for agent, one in wanted.items()
                 if not one.removed
             },
-            verb.split()[-1],
+            verb.rpartition(" ")[2],
             verb,
         )
         self._let_go(agents)
@@ -232,7 +232,7 @@ class Hive:
         self.changed = True
 
     def _let_go(self, agents: Sequence[str]) -> None:
-        """A person asked for starts: their teams are held no more."""
+        """Hold these agents' teams no more: a person asked for starts."""
         self._keeper.let_go([agent.rpartition("/")[0] for agent in agents], self._clock())
 
     def _refuse_foreign(self, specs: Sequence[Agent], changes: Sequence[Change]) -> None:

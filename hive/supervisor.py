@@ -32,21 +32,29 @@ PULSE = 2.0
 SOON = 0.05
 """Seconds between two looks while something is being done."""
 
+AGAIN = 1
+"""The exit code after which the guard starts another worker."""
+
 _log = logging.getLogger("hive")
+
+
+class Lost(Exception):  # noqa: N818 - it says what happened
+    """The node's lock is no longer ours: whoever comes next takes it anew."""
 
 
 class Supervisor:
     """One node's loop, from the lock to the last request."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, lock: NodeLock) -> None:
         self._state = state
+        self._lock = lock
         self._store = Store.open(state.db)
         self._node = Node(state)
         self._probes = Probes()
         self._hive = Hive(Keeper(self._store, self._node, Questions(self._probes)), time.time)
         self._selector = selectors.DefaultSelector()
         self._listener = self._listen()
-        self._guard = os.getppid()
+        self._guard = guard.parent()
         self._orphaned = False
         self._ended = False
         self._signals = self._catch_signals()
@@ -74,7 +82,8 @@ class Supervisor:
     def _begin(self) -> None:
         self._selector.register(self._node.deaths.fileno(), selectors.EVENT_READ, self._died)
         self._selector.register(self._probes.fileno(), selectors.EVENT_READ, self._answered)
-        self._node.deaths.watch(self._guard, procs.started(self._guard) or 0)
+        if self._guard:
+            self._node.deaths.watch(self._guard, procs.started(self._guard) or 0)
         text = f"supervisor started, pid {os.getpid()}"
         _log.info(text)
         self._store.add([Event(agent="", kind="supervisor", text=text, at=time.time())])
@@ -140,7 +149,10 @@ class Supervisor:
             self._listener.close()
             self._listener = self._listen()
         self._listener.upkeep(time.monotonic())
-        self._orphaned = self._orphaned or os.getppid() != self._guard
+        if self._guard and not guard.parent_is_guard():
+            self._orphaned = True
+        if not self._lock.held:  # its file was deleted: another could take it too
+            raise Lost
 
 
 def run(root: Path) -> int:
@@ -154,9 +166,12 @@ def run(root: Path) -> int:
     except Locked as error:
         _log.info("%s", error)
         return guard.LOCKED
-    supervisor = Supervisor(state)
+    supervisor = Supervisor(state, lock)
     try:
         orphaned = supervisor.run()
+    except Lost:
+        _log.warning("the lock's file is gone: starting anew")
+        return AGAIN
     finally:
         supervisor.close()
         lock.release()

@@ -104,9 +104,9 @@ def end(processes: Iterable[Process], grace: float, *, keep_stopped: bool = Fals
 def end_own(state: State, sockets: Iterable[str], verb: str) -> None:
     """End the agent whose program started the caller: its ancestors up to there, then the window.
 
-    `sockets` are the tmux servers agents are known to use, `verb` is who ends it. It is the last thing a caller does:
-    nothing it prints afterwards is seen by anyone. Raises HiveError where the panes' mark or the
-    store can't be read.
+    `sockets` are the tmux servers agents are known to use, `verb` is who ends it. It is the last
+    thing a caller does: nothing it prints afterwards is seen by anyone. Raises HiveError where
+    the panes' mark or the store can't be read.
     """
     for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)

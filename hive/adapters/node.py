@@ -6,6 +6,7 @@ reported. A pane's root is dead when the process table says so, whatever tmux be
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -80,7 +81,8 @@ class Node:
             self._procs.tags(),
             roots={pid: tag for pid, tag in roots.items() if pid in processes},
             current={agent: one.launch for agent, one in memory.items()},
-            never={sight.server.pid for sight in sights.values() if isinstance(sight, Seen)},
+            never={os.getpid(), os.getppid()}
+            | {sight.server.pid for sight in sights.values() if isinstance(sight, Seen)},
             before=self._known,
         )
         self._known = found.known
@@ -205,13 +207,17 @@ class Node:
         """Take back whatever hive keeps for itself on the tmux servers."""
         for server in self._tmux.values():
             server.leave()
-        self.deaths.close()
+        self._close()
 
     def hang_up(self) -> None:
         """Drop the connections, and leave everything as it is."""
         for server in self._tmux.values():
             server.hang_up()
+        self._close()
+
+    def _close(self) -> None:
         self.deaths.close()
+        self._procs.close()
 
     def _server(self, socket: str, known: Server | None = None) -> Tmux:
         if socket not in self._tmux:

@@ -271,21 +271,22 @@ class Batch:
     def _refusal(self, opening: Opening) -> str:
         """Say why the opening must not even be tried, or ""."""
         name = opening.spec.session
-        if not name.isprintable() or set(name) & set(":.") or name[:1] in {*"$@%=", ""}:
+        if not name.isprintable() or set(name) & set(':."\\$') or name[:1] in {*"@%=", ""}:
             return f"tmux can't have a session named {name!r}"
         there = self._sessions.get(name)
         if not opening.pane and there and there.instance != self._instance:
             return f"session `{name}` exists and is not hive's"
         return ""
 
-    def _open(self) -> list[Opening]:
+    def waiting(self) -> list[Opening]:
+        """Give the openings of which it is not yet known what became of them."""
         done = self._made.keys() | self._refused.keys()
         return [one for one in self._openings if one.launch not in done]
 
     def first(self) -> list[tuple[Opening, str]]:
         """Give the commands that make the missing sessions, each with its first window."""
         missing: dict[str, Opening] = {}
-        for one in self._open():
+        for one in self.waiting():
             if not one.pane and one.spec.session not in self._sessions:
                 missing.setdefault(one.spec.session, one)
         return [(one, new_session(one, self._instance)) for one in missing.values()]
@@ -293,7 +294,7 @@ class Batch:
     def second(self) -> list[tuple[Opening, str]]:
         """Give the commands for all other windows, now that their sessions are known."""
         todo: list[tuple[Opening, str]] = []
-        for one in self._open():
+        for one in self.waiting():
             session = self._sessions.get(one.spec.session)
             if one.pane:
                 todo.append((one, respawn(one, self._instance)))
@@ -306,7 +307,7 @@ class Batch:
 
     def hall(self) -> tuple[list[str], list[str]]:
         """Give the commands before and after the second ones: new windows need the hall."""
-        if all(one.pane for one in self._open()):
+        if all(one.pane for one in self.waiting()):
             return [], []
         there = f"{HALL}{self._instance}" in self._sessions
         return [] if there else [new_hall(self._instance)], [leave_hall(self._instance)]
@@ -321,7 +322,7 @@ class Batch:
             else:
                 gone = f"pane `{one.pane}` is not hive's any more"
                 self._refused[one.launch] = gone if reply.ok else reply.why
-                undo += [close(_pane_made(one, made), self._instance)] if made else []
+                undo += [_undo(made)] if made else []
         return undo
 
     def _note(self, opening: Opening, made: str) -> None:
@@ -330,10 +331,19 @@ class Batch:
         if pane.session not in self._sessions:
             self._sessions[pane.session] = Session(made.split("|")[3], self._instance, pane.session)
 
-    def answer(self, opening: Opening) -> Pane | Refused:
-        """Say what became of an opening."""
-        refused = Refused(why=self._refused.get(opening.launch, "it was not tried"))
-        return self._made.get(opening.launch, refused)
+    def made(self, opening: Opening) -> Pane | None:
+        """Give the opening's pane, where it was made."""
+        return self._made.get(opening.launch)
+
+    def refusal(self, opening: Opening) -> Refused:
+        """Say why an opening has no pane."""
+        return Refused(why=self._refused.get(opening.launch, "tmux did not say"))
+
+
+def _undo(made: str) -> str:
+    """Close the very pane that was made and could not be marked."""
+    pane, _, pid, *_ = made.split("|", 4)
+    return guarded(pane, f"#{{==:#{{pane_pid}},{pid}}}", [line("kill-pane", "-t", pane)])
 
 
 def _pane_made(opening: Opening, made: str) -> Pane:

@@ -98,27 +98,30 @@ class Tmux:
         The answers come in the order of the openings. Never raises.
         """
         try:
-            places = line("list-panes", "-a", "-F", panes.PLACES, "-f", panes.ours(self._instance))
-            batch = Batch(openings, self._instance, self._run([_LIST_SESSIONS, places]))
-            server = self._first(batch)
-            self._second(batch)
+            batch, server = self._begin(openings)
+            if server:
+                self._second(batch)
         except HiveError as error:
             return [Refused(why=error.what) for _ in openings]
-        return [_opened(batch.answer(one), server) for one in openings]
+        return [_opened(batch.made(one), server) or batch.refusal(one) for one in openings]
 
-    def _first(self, batch: Batch) -> Server:
-        """Make the missing sessions, and the server; one that just ends is waited for."""
-        todo = batch.first()
-        commands = [*(command for _, command in todo), _PID]
+    def _begin(self, openings: Sequence[Opening]) -> tuple[Batch, Server | None]:
+        """Make the server, and what sessions are missing; a server that just ends is waited for."""
+        places = line("list-panes", "-a", "-F", panes.PLACES, "-f", panes.ours(self._instance))
         last = time.monotonic() + STARTING
         while True:
             try:
-                *replies, who = self._told(commands, start=bool(todo))
-                break
+                batch = Batch(openings, self._instance, self._run([_LIST_SESSIONS, places]))
+                return batch, self._first(batch) if batch.waiting() else None
             except Gone:
-                if not todo or time.monotonic() > last:
+                if time.monotonic() > last:
                     raise
             time.sleep(0.05)
+
+    def _first(self, batch: Batch) -> Server:
+        todo = batch.first()
+        commands = [*(command for _, command in todo), _PID]
+        *replies, who = self._told(commands, start=bool(todo))
         self._told(batch.note(todo, replies))
         return self._met(who)
 
@@ -241,11 +244,10 @@ def _ended(server: Server, timeout: float) -> bool:
     return True
 
 
-def _opened(answer: Pane | Refused, server: Server) -> Opened | Refused:
-    if isinstance(answer, Refused):
-        return answer
-    pane = replace(answer, started=procs.started(answer.pid) or 0)
-    return Opened(pane=pane, server=server)
+def _opened(pane: Pane | None, server: Server | None) -> Opened | None:
+    if pane is None or server is None:
+        return None
+    return Opened(pane=replace(pane, started=procs.started(pane.pid) or 0), server=server)
 
 
 def _screen(lines: Sequence[str], most: int) -> list[str]:

@@ -101,7 +101,7 @@ def doctor(json: Json = False) -> None:
         for one in found:
             output.say(f"{_MARKS[one.ok]:<5} {one.what}")
             if one.fix:
-                output.say(f"      {'next' if one.ok is False else 'note'}: {one.fix}")
+                output.say(f"      {'next: ' if one.ok is False else ''}{one.fix}")
         output.say(f"{count(len(bad), 'thing')} to put right" if bad else "all is well")
     if bad:
         raise typer.Exit(1)

@@ -90,11 +90,19 @@ def _carry_out(record: dict[str, Any], patience: float, *, json: bool) -> None:
         output.as_json({**record, "agents": records})
     elif not changes:
         output.say(f"nothing to do: {count(len(record['changes']), 'agent')} as wanted")
+        _note_failed({change["id"] for change in record["changes"]})
     elif patience:
         many = count(len(changes), "agent")
         output.say(f"{many} changed in {span(time.monotonic() - began)}: {_tally(records)}")
     else:
         output.say(f"{count(len(changes), 'agent')} under way: `hive monitor` shows them")
+
+
+def _note_failed(ids: set[str]) -> None:
+    """Tell of agents that are wanted as they are, but gave up."""
+    for one in remote.ask("status", names=[])["agents"]:
+        if one["id"] in ids and one["state"] == "failed":
+            output.note(f"but {one['agent']} failed: {one['reason']}; hive why {one['agent']}")
 
 
 def _real(record: dict[str, Any]) -> list[dict[str, Any]]:

@@ -110,12 +110,11 @@ def news(seen: list[str], now: list[str]) -> list[str]:
     Lines scroll out at the top; the last one may have been unfinished, and is given again where
     it changed. A screen that was drawn anew is given whole.
     """
-    whole = seen[:-1]
-    for gone in range(len(whole) + 1):
-        kept = whole[gone:]
-        if now[: len(kept)] == kept and (kept or not whole):
+    for gone in range(len(seen)):
+        kept = seen[gone:-1]
+        if now[: len(kept)] == kept and (kept or now[:1] == seen[-1:]):
             rest = now[len(kept) :]
-            return rest[1:] if rest and seen and rest[0] == seen[-1] else rest
+            return rest[1:] if rest[:1] == seen[-1:] else rest
     return now
 
 

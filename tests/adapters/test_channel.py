@@ -295,6 +295,24 @@ def test_who_says_nothing_is_let_go_in_time(path):
     selector.close()
 
 
+def test_only_a_crowd_is_let_in_at_once(path, monkeypatch):
+    monkeypatch.setattr(listening, "CROWD", 2)
+    selector = selectors.DefaultSelector()
+    listener = Listener(path, answer)
+    listener.register(selector)
+    links = [socket.socket(socket.AF_UNIX) for _ in range(4)]
+    for link in links:
+        link.connect(str(path))
+    for _ in links:
+        for key, events in selector.select(0):
+            listener.handle(key, events)
+    assert len(listener._clients) == 2
+    for link in links:
+        link.close()
+    listener.close()
+    selector.close()
+
+
 def test_a_crowd_waits_in_line_and_is_served_when_the_silent_have_gone(loop, monkeypatch):
     monkeypatch.setattr(listening, "CROWD", 3)
     silent = [loop.connect() for _ in range(3)]

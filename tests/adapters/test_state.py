@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import stat
@@ -11,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from hive.adapters import procs
+from hive.adapters import state as places
 from hive.adapters.state import Locked, NodeLock, State, holder, locate
 from hive.errors import HiveError, WrongInput
-from tests.conftest import eventually
 
 HOLD = """
 import sys
@@ -246,25 +247,37 @@ def test_a_deleted_lock_is_noticed_and_can_be_taken_anew(state):
     assert not lock.held
 
 
-def test_asking_who_holds_it_keeps_nobody_from_taking_it(state):
-    over = threading.Event()
-    asked = []
+def test_who_only_asks_keeps_nobody_from_taking_it(state, monkeypatch):
+    monkeypatch.setattr(places, "PATIENCE", 60)
+    state.lock.touch()
+    asking = os.open(state.lock, os.O_RDONLY)
+    fcntl.flock(asking, fcntl.LOCK_SH)
+    answered = threading.Timer(0.2, os.close, [asking])
+    answered.start()
+    lock = NodeLock(state)
+    lock.take()
+    answered.join()
+    assert lock.held
+    lock.release()
 
-    def ask():
-        while not over.is_set():
-            asked.append(holder(state))
 
-    asker = threading.Thread(target=ask)
-    asker.start()
-    try:
-        lock = NodeLock(state)
-        for _ in range(50):
-            lock.take()
-            lock.release()
-        eventually(lambda: len(asked) > 50)
-    finally:
-        over.set()
-        asker.join()
+def test_a_lock_replaced_while_it_is_taken_does_not_count(state, monkeypatch):
+    flock = fcntl.flock
+    replaced = []
+
+    def replace(fd, operation):
+        flock(fd, operation)
+        if not replaced:
+            state.lock.unlink()
+            state.lock.touch()
+            replaced.append(fd)
+
+    monkeypatch.setattr(fcntl, "flock", replace)
+    lock = NodeLock(state)
+    lock.take()
+    assert lock.held
+    lock.release()
+    assert replaced
 
 
 def test_a_state_directory_that_is_gone_is_told(short_path):

@@ -485,9 +485,9 @@ def test_a_store_locked_too_long_is_told_and_works_afterwards(path):
 
 
 def test_a_failing_statement_shows_no_secrets(store, path):
-    raw(path, "CREATE TRIGGER no BEFORE INSERT ON agent BEGIN SELECT RAISE(ABORT, 'no'); END")
+    raw(path, "CREATE TRIGGER no BEFORE INSERT ON fact BEGIN SELECT RAISE(ABORT, 'no'); END")
     with pytest.raises(Exception, match="no") as caught:
-        store.want({ADA: Wanted(agent=agent(env=(("KEY", SECRET),)))})
+        store.note("environment", SECRET)
     assert not isinstance(caught.value, HiveError)
     assert SECRET not in "".join(traceback.format_exception(caught.value))
     store.add([event("still usable")])

@@ -162,6 +162,7 @@ def test_names_directories_and_words_may_be_anything(bench, name):
     place = bench.path / name
     place.mkdir()
     show = 'printf "<%s>" "$PWD" "$@"; exec sleep 1000'
+    session = "S" + name.translate({ord(one): "_" for one in '"\\$'})
     for agent in ("one", "two"):
         pane = bench.open(
             agent,
@@ -171,27 +172,37 @@ def test_names_directories_and_words_may_be_anything(bench, name):
             "sh",
             name,
             window=name,
-            session=f"S{name}",
+            session=session,
             directory=str(place),
         )
         screen = "".join(bench.screen(pane.id, f"<{place}><{name}>"))
         assert screen == f"<{place}><{name}>"
-        assert bench.run("display-message", "-p", "-t", pane.id, "#{window_name}") == name.replace(
-            "\\", "\\\\"
-        )
-    assert [one.name for one in bench.tmux.sessions()] == [f"S{name}"]
+        shown = bench.run("display-message", "-p", "-t", pane.id, "#{window_name}")
+        assert shown.replace("\\", "") == name.replace("\\", ""), "tmux adds backslashes"
+    assert [one.name for one in bench.tmux.sessions()] == [session]
     again = bench.opening("two", "sh", "-c", show, "sh", name, pane=pane.id, directory=str(place))
     assert isinstance(bench.tmux.open([again])[0], Opened)
     bench.screen(pane.id, f"<{place}><{name}>")
     assert not (place / "ran").exists()
 
 
-@pytest.mark.parametrize("name", ["", "a:b", "a.b", "$1", "@1", "%1", "=a", "a\nb", "a\x1b"])
+@pytest.mark.parametrize(
+    "name", ["", "a:b", "a.b", "$1", "a$b", "@1", "%1", "=a", "a\nb", "a\x1b", 'a"b', "a\\b"]
+)
 def test_a_session_that_tmux_would_name_otherwise_is_refused(bench, name):
     (answer,) = bench.tmux.open([bench.opening("dev", session=name)])
     assert isinstance(answer, Refused)
     assert repr(name) in answer.why
     assert bench.tmux.look() == NoServer()
+
+
+def test_what_could_not_be_marked_is_taken_off_again(bench):
+    bench.configure("set-hook -g after-new-session 'rename-session moved-#{window_id}'")
+    bench.run("new-session", "-d", "-s", "users", "cat", "-")
+    (answer,) = bench.tmux.open([bench.opening("dev")])
+    assert isinstance(answer, Refused)
+    assert "Task-front" in answer.why
+    assert len(windows(bench)) == 1, "the person's own"
 
 
 def test_a_newline_in_a_window_name_runs_nothing(bench):
@@ -305,10 +316,10 @@ def test_a_pane_in_which_something_newer_runs_is_not_closed(bench):
 def test_keys_are_pressed_and_words_are_typed(bench):
     pane = bench.open("dev", "sh", "-c", "echo on; exec cat -")
     bench.screen(pane.id, "on")
-    bench.tmux.press(pane.id, ["/exit", "Enter", "--help;", "Space", "'\"$#{pid}", "Enter"])
-    shown = bench.screen(pane.id, "pid}")
-    assert shown[1:3] == ["/exit", "/exit"]
-    assert "--help; '\"$#{pid}" in shown
+    bench.tmux.press(pane.id, ["/exit", "Enter"])
+    bench.screen(pane.id, "/exit\n/exit")
+    bench.tmux.press(pane.id, ["--help;", "Space", "'\"$#{pid}", "Enter"])
+    bench.screen(pane.id, "--help; '\"$#{pid}\n--help; '\"$#{pid}")
     bench.tmux.press(pane.id, ["C-d"])
     eventually(lambda: bench.seen()["dev"].dead)
 

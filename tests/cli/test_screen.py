@@ -12,7 +12,7 @@ from hive.views import iso
 
 NOON = 1_700_000_000.0
 TEAMS = ("frontend", "backend", "data", "quality")
-LONG = "exit code 1, five times within fifteen minutes; one trial start this afternoon at half past two"
+LONG = "exit code 1, five times within fifteen minutes; one trial start today at half past two"
 
 
 def agent(number: int = 0, state: str = "ready", **changes: Any) -> dict[str, Any]:
@@ -89,9 +89,7 @@ def test_status_ends_with_the_totals():
 
     lines = drawn(screen.status(status(agents), NOON))
 
-    assert lines[-1] == (
-        "4 agents, cpu 200%, memory 153M: 1 failed · 1 backing-off · 2 ready"
-    )
+    assert lines[-1] == ("4 agents, cpu 200%, memory 153M: 1 failed · 1 backing-off · 2 ready")
 
 
 def test_what_nobody_measured_is_not_drawn():
@@ -208,7 +206,7 @@ def test_all_agents_can_be_scrolled_through():
 
     lines = monitor(agents, everything=True, offset=30)
 
-    assert [line.split()[0] for line in lines if "/dev-" in line][0] == "data/dev-30"
+    assert next(line.split()[0] for line in lines if "/dev-" in line) == "data/dev-30"
     assert "of 100" in "\n".join(lines)
     last = monitor(agents, everything=True, offset=5000)
     assert [line.split()[0] for line in last if "/dev-" in line][-1] == "quality/dev-99"

@@ -84,7 +84,7 @@ def test_news_is_what_was_not_there(seen, now, fresh):
             id="at second hand",
         ),
         pytest.param(
-            status(agent("a", "failed"), agent("b", "starting", settled=False, after=["Task/web/a"])),
+            status(agent("a", "failed"), waiting("b", "a") | {"pid": 42}),
             set(),
             id="it was launched already",
         ),

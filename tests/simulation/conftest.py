@@ -22,7 +22,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     first = metafunc.config.getoption("--seed", default=None)
     hours = metafunc.config.getoption("--hours", default=None)
-    runs = [(seed, 6.0) for seed in QUICK]
+    runs = [(seed, 1.0) for seed in QUICK]
     if hours is not None:
         start = FIRST if first is None else first
         whole = range(max(1, round(hours / HOURS_A_SEED)))

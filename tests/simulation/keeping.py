@@ -54,6 +54,8 @@ class Supervisor:
         self.counted: dict[str, list[float]] = {}
         self.unrecorded: Counter[str] = Counter()
         self.lines: dict[str, tuple[str, History, History]] = {}
+        self.closed: dict[str, tuple[str, int]] = {}
+        self._over: set[str] = set()
         self._launches = 0
 
     def tick(self) -> tuple[bool, float | None]:
@@ -162,6 +164,7 @@ class Supervisor:
                 continue
             after = getattr(action, "after", None)
             if isinstance(after, Memory):
+                self._once(action, after)
                 store.memory[after.agent] = after
             if isinstance(action, act.Start) and action.team:
                 store.teams[action.team.team] = action.team
@@ -173,6 +176,15 @@ class Supervisor:
                 store.memory.pop(action.agent, None)
 
     # the promises
+
+    def _once(self, action: act.Action, after: Memory) -> None:
+        """A launch ends once, unless it was found running again."""
+        if isinstance(action, act.Adopt):
+            self._over.discard(after.launch)
+        if isinstance(action, ENDS):
+            if after.launch in self._over:
+                raise Broken(f"{after.agent}: the launch {after.launch} ended twice")
+            self._over.add(after.launch)
 
     def _check(self, actions: tuple[act.Action, ...], world: World) -> None:
         effects = Counter(owner(one) for one in actions if isinstance(one, AGENT_EFFECTS))
@@ -214,6 +226,8 @@ class Supervisor:
         if action.after.generation != wanted.generation:
             raise Broken(f"{spec.id} was started in an old generation")
         memory = self.store.memory.get(spec.id, Memory(agent=spec.id))
+        if action.automatic and self.closed.get(spec.id) == (memory.launch, self.machine.lost):
+            raise Broken(f"{spec.id} was restarted, and a person had closed its window")
         if memory.quarantined and action.automatic and now < memory.due:
             raise Broken(f"{spec.id} was started in quarantine before its time")
         if action.team is None:

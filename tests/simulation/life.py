@@ -75,7 +75,7 @@ class Life:
     def storm(self, seconds: float) -> None:
         machine = self.machine
         end = machine.time + seconds
-        often = self.chance.choice([3.0, 30.0, 120.0])
+        often = self.chance.choice([3.0, 30.0, 120.0, 300.0])
         while machine.time < end:
             self.live(machine.time + self.chance.expovariate(1 / often))
             fault = self.chance.choice(FAULTS)
@@ -89,8 +89,6 @@ class Life:
         self.log.append(f"{self.machine.time:.2f} -- calm")
         for name in self.machine.programs:
             self.machine.programs[name] = Program(ready_after=3.0)
-        for proc in self.machine.procs.values():
-            proc.dies_at = min(proc.dies_at, NEVER)
         for tmux in self.machine.servers.values():
             tmux.hidden_until = 0.0
         self.up_at = 0.0
@@ -301,8 +299,15 @@ def hangs(life: Life) -> None:
 
 def window_closed(life: Life) -> None:
     found = life.any_window()
-    if found:
-        life.machine.close_by_hand(*found)
+    if not found:
+        return
+    socket, window = found
+    memory = life.memory(window.agent)
+    known = memory.live and memory.launch == window.launch and memory.state is not State.STOPPING
+    runs = life.machine.root(window) is not None
+    life.machine.close_by_hand(socket, window)
+    if known and runs:
+        life.keeper.closed[window.agent] = (window.launch, life.machine.lost)
 
 
 def window_respawned(life: Life) -> None:

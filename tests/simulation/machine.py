@@ -81,6 +81,7 @@ class Machine:
         self.time = 1_000_000_000.0
         self.offset = 0.0
         self.boots = 1
+        self.lost = 0
         self.changed = True
         self.programs: dict[str, Program] = {}
         self.procs: dict[int, Proc] = {}
@@ -256,6 +257,7 @@ class Machine:
         tmux = self.servers.pop(socket, None)
         if tmux is None:
             return
+        self.lost += 1
         self.procs.pop(tmux.server.pid, None)
         for window in tmux.windows:
             self._hang_up(window)
@@ -264,6 +266,7 @@ class Machine:
         self.procs.clear()
         self.servers.clear()
         self.boots += 1
+        self.lost += 1
         self.changed = True
 
     def _server(self, socket: str) -> Tmux:

@@ -1,0 +1,217 @@
+"""What works when things are broken, typed as a person would: the whole tool, broken for real."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+
+import pytest
+
+from tests.conftest import Corner, eventually
+
+SLEEP = {"run": "exec sleep 600"}
+ONE = "frontend/a"
+
+
+def deploy(corner: Corner, run: str = SLEEP["run"], **keys: object) -> None:
+    corner.write({"frontend": {"a": {"run": run, **keys}, "b": SLEEP}})
+    corner.hive("deploy")
+
+
+def supervisors(corner: Corner) -> list[int]:
+    """Give the pids of guard and worker, guards first."""
+    found = [(pid, line) for pid, line in corner.processes() if "-m hive" in line]
+    ours = [one for one in found if "adapters.guard" in one[1] or "supervise" in one[1]]
+    return [pid for pid, line in sorted(ours, key=lambda one: "supervise" in one[1])]
+
+
+def sleeps(corner: Corner) -> list[str]:
+    return [line for _pid, line in corner.processes() if line.startswith("sleep 6")]
+
+
+def polite(corner: Corner) -> str:
+    """Give a program that ends as it should, and says so in the file `told`."""
+    return f"trap 'touch {corner.path}/told; exit 0' TERM; while :; do sleep 0.1; done"
+
+
+def test_stop_all_where_nothing_runs_says_so_and_starts_nothing(corner: Corner):
+    said = corner.hive("stop-all")
+
+    assert "nothing runs" in said
+    assert "processes left: none" in said
+    assert not corner.state.exists()
+
+
+def test_stop_all_is_told_as_json(corner: Corner):
+    deploy(corner)
+
+    record = corner.json("stop-all")
+
+    assert record["version"] == 1
+    assert record["stopped"] == ["Task/frontend/a", "Task/frontend/b"]
+    assert record["forced"] == []
+    assert record["left"] == {"processes": [], "panes": [], "sockets": []}
+
+
+def test_stop_all_without_a_supervisor_still_ends_agents_gracefully(corner: Corner):
+    deploy(corner, polite(corner))
+    for pid in supervisors(corner):
+        os.kill(pid, signal.SIGKILL)
+    eventually(lambda: not supervisors(corner))
+
+    said = corner.hive("stop-all")
+
+    assert "processes left: none" in said
+    assert (corner.path / "told").exists()
+    assert {one["state"] for one in corner.agents().values()} == {"stopped"}
+    eventually(lambda: not corner.processes())
+
+
+@pytest.mark.parametrize("hung", ["worker", "both"])
+def test_stop_all_with_a_supervisor_that_hangs_ends_it_and_everything(corner: Corner, hung: str):
+    deploy(corner)
+    pids = supervisors(corner)
+    for pid in pids[-1:] if hung == "worker" else pids:
+        os.kill(pid, signal.SIGSTOP)
+
+    said = corner.run("stop-all", "--timeout", "15s", timeout=150)
+
+    assert said.returncode == 0, said.stdout + said.stderr
+    assert "processes left: none" in said.stdout
+    eventually(lambda: not corner.processes())
+    assert {one["wanted"] for one in corner.agents().values()} == {"down"}
+
+
+def test_stop_all_with_a_damaged_store_ends_everything_by_force(corner: Corner):
+    deploy(corner)
+    for pid in supervisors(corner):
+        os.kill(pid, signal.SIGKILL)
+    eventually(lambda: not supervisors(corner))
+    for path in corner.state.glob("hive.db*"):
+        path.write_bytes(b"not a database at all " * 400)
+
+    said = corner.run("stop-all", timeout=150)
+
+    assert "processes left: none" in said.stdout, said.stdout + said.stderr
+    assert "panes left: none" in said.stdout
+    eventually(lambda: not corner.processes())
+
+
+def test_what_stop_all_ended_stays_down_until_it_is_deployed_again(corner: Corner):
+    deploy(corner)
+    corner.hive("stop-all")
+
+    corner.write({"frontend": {"a": SLEEP, "b": SLEEP}, "backend": {"a": SLEEP}})
+    corner.hive("deploy", "--team", "backend")
+    before = {name: one["state"] for name, one in corner.agents().items()}
+    corner.hive("deploy")
+
+    assert before == {"frontend/a": "stopped", "frontend/b": "stopped", "backend/a": "ready"}
+    assert {one["state"] for one in corner.agents().values()} == {"ready"}
+
+
+def test_reset_works_without_a_supervisor(corner: Corner):
+    deploy(corner)
+    corner.hive("stop-all")
+
+    assert "reset 2 agents" in corner.hive("reset")
+    assert corner.json("reset", ONE)["agents"] == [ONE]
+    assert not corner.processes()
+
+
+def test_reset_hard_is_refused_while_a_supervisor_runs(corner: Corner):
+    deploy(corner)
+
+    said = corner.hive("reset", "--hard", "--yes", code=1)
+
+    assert "hive stop-all" in said
+    assert set(corner.agents()) == {"frontend/a", "frontend/b"}
+
+
+def test_the_doctor_finds_nothing_wrong_while_all_is_well(corner: Corner):
+    deploy(corner)
+
+    record = corner.json("doctor")
+
+    assert [one for one in record["findings"] if one["ok"] is False] == []
+    assert record["ok"] is True
+    assert "all is well" in corner.hive("doctor")
+
+
+def test_the_doctor_tells_what_to_do_and_fails(corner: Corner):
+    deploy(corner)
+    for pid in supervisors(corner):
+        os.kill(pid, signal.SIGKILL)
+    eventually(lambda: not supervisors(corner))
+
+    said = corner.hive("doctor", code=1)
+
+    assert "without a supervisor" in said
+    assert "next: hive deploy" in said
+    corner.hive("deploy")
+    eventually(lambda: corner.run("doctor").returncode == 0)
+
+
+def test_emergency_cleanup_writes_down_that_all_is_down(corner: Corner):
+    deploy(corner)
+
+    record = corner.json("emergency-cleanup")
+
+    assert record["left"] == {"processes": [], "panes": [], "sockets": []}
+    assert record["did"]
+    agents = corner.agents()
+    assert {one["state"] for one in agents.values()} == {"stopped"}
+    assert {one["wanted"] for one in agents.values()} == {"down"}
+    assert "emergency-cleanup" in corner.json("why", ONE)["certificate"]["cause"]
+    corner.hive("deploy")
+    assert {one["state"] for one in corner.agents().values()} == {"ready"}
+
+
+@pytest.mark.parametrize("verb", ["stop-all", "emergency-cleanup"])
+def test_typed_in_an_agents_own_window_it_ends_that_one_last(corner: Corner, verb: str):
+    go = corner.path / "go"
+    wait = f"while [ ! -e {go} ]; do sleep 0.1; done"
+    deploy(corner, f"{wait}; python -m hive {verb} > {corner.path}/said 2>&1; sleep 601")
+
+    go.touch()
+
+    eventually(lambda: not corner.processes(), timeout=90)
+    said = (corner.path / "said").read_text()
+    assert "processes left: none" in said
+    assert f"and now `Task/{ONE}`, which runs this" in said
+    assert {one["state"] for one in corner.agents().values()} == {"stopped"}
+    assert not corner.tmux("list-sessions")
+
+
+def test_supervise_runs_in_the_foreground_until_it_is_asked_to_end(corner: Corner):
+    deploy(corner)
+    for pid in supervisors(corner):
+        os.kill(pid, signal.SIGKILL)
+    eventually(lambda: not supervisors(corner))
+    here = corner.start("supervise")
+    eventually(lambda: corner.json("status")["supervisor"])
+
+    refused = corner.run("supervise")
+    here.send_signal(signal.SIGTERM)
+    said, _ = here.communicate(timeout=60)
+
+    assert refused.returncode == 1
+    assert "another supervisor" in refused.stderr
+    assert here.returncode == 0, said
+    eventually(lambda: not supervisors(corner))
+    assert len(sleeps(corner)) == 2
+
+
+def test_a_program_of_the_users_with_hives_variables_is_never_ended(corner: Corner):
+    deploy(corner)
+    mine = subprocess.Popen(["sleep", "501"], env=corner.env)
+    try:
+        corner.hive("emergency-cleanup")
+        corner.hive("deploy")
+        corner.hive("stop-all")
+
+        assert mine.poll() is None
+    finally:
+        mine.kill()
+        mine.wait()
