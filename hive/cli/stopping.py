@@ -56,6 +56,7 @@ class Stopping:
     forced: list[str] = field(default_factory=list)
     me: str = ""
     sockets: set[str] = field(default_factory=set)
+    _ran: set[str] = field(default_factory=set)
     _last: float = 0.0
     _told: str = ""
 
@@ -125,7 +126,7 @@ class Stopping:
     def _open(self) -> list[str]:
         """Name the agents that are not stopped yet, but for the one we run in."""
         found = [one for one in self._agents() if one["id"] != self.me]
-        self.stopped |= {one["id"] for one in found if one["state"] == "stopped"}
+        self.stopped |= {one["id"] for one in found if one["state"] == "stopped"} & self._ran
         again = [one["id"] for one in found if one["wanted"] == "up"]
         if again:  # someone started it meanwhile
             self._ask("stop", names=again)
@@ -133,8 +134,12 @@ class Stopping:
 
     def _agents(self) -> list[Record]:
         agents: list[Record] = self._ask("status", names=[])["agents"]
-        self.sockets |= {one["socket"] for one in agents}
+        self._learn(agents)
         return agents
+
+    def _learn(self, agents: list[Record]) -> None:
+        self.sockets |= {one["socket"] for one in agents}
+        self._ran |= {one["id"] for one in agents if one["state"] != "stopped"}
 
     def _ask(self, verb: str, **args: Any) -> Any:
         return channel.ask(str(self.state.socket), verb, args, timeout=ANSWER)
@@ -183,13 +188,14 @@ class Stopping:
         return found
 
     def _patience(self) -> float:
-        """Give the seconds for a graceful end, and learn the tmux servers from the store."""
+        """Give the seconds for a graceful end, and learn from the store what ran, and where."""
         from hive.offline import Offline
 
         grace = GRACE
         try:
             offline = Offline(self.state)
             self.sockets |= offline.sockets()
+            self._learn(offline.status()["agents"])
             grace = max(grace, offline.longest_grace())
         except HiveError as error:
             self._say(f"the store can't be used: {error.what}")

@@ -196,13 +196,15 @@ def test_a_session_that_tmux_would_name_otherwise_is_refused(bench, name):
     assert bench.tmux.look() == NoServer()
 
 
-def test_what_could_not_be_marked_is_taken_off_again(bench):
-    bench.configure("set-hook -g after-new-session 'rename-session moved-#{window_id}'")
+def test_what_could_not_be_put_in_its_place_is_taken_off_again(bench):
+    bench.open("dev")
     bench.run("new-session", "-d", "-s", "users", "cat", "-")
-    (answer,) = bench.tmux.open([bench.opening("dev")])
+    bench.run("set-hook", "-g", "after-new-window", "kill-session -t =Task-front")
+    (answer,) = bench.tmux.open([bench.opening("other")])
     assert isinstance(answer, Refused)
-    assert "Task-front" in answer.why
-    assert len(windows(bench)) == 1, "the person's own"
+    assert "can't find" in answer.why
+    assert list(windows(bench)) == ["users"]
+    assert bench.seen() == {}
 
 
 def test_a_newline_in_a_window_name_runs_nothing(bench):

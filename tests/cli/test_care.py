@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from tests.conftest import Corner, eventually
+from tests.conftest import Corner, Found, end, eventually
 
 SLEEP = {"run": "exec sleep 600"}
 ONE = "frontend/a"
@@ -19,11 +19,11 @@ def deploy(corner: Corner, run: str = SLEEP["run"], **keys: object) -> None:
     corner.hive("deploy")
 
 
-def supervisors(corner: Corner) -> list[int]:
-    """Give the pids of guard and worker, guards first."""
-    found = [(pid, line) for pid, line in corner.processes() if "-m hive" in line]
-    ours = [one for one in found if "adapters.guard" in one[1] or "supervise" in one[1]]
-    return [pid for pid, line in sorted(ours, key=lambda one: "supervise" in one[1])]
+def supervisors(corner: Corner) -> Found:
+    """Find guard and worker, guards first. Each takes the other's place: `end` ends both."""
+    words = ("hive.adapters.guard", "supervise --worker")
+    found = [one for one in corner.processes() if any(word in one[1] for word in words)]
+    return sorted(found, key=lambda one: words[0] not in one[1])
 
 
 def sleeps(corner: Corner) -> list[str]:
@@ -31,8 +31,9 @@ def sleeps(corner: Corner) -> list[str]:
 
 
 def polite(corner: Corner) -> str:
-    """Give a program that ends as it should, and says so in the file `told`."""
-    return f"trap 'touch {corner.path}/told; exit 0' TERM; while :; do sleep 0.1; done"
+    """Give a program that says in the files `up` and `told` that it can be, and was, asked."""
+    up, told = corner.path / "up", corner.path / "told"
+    return f"trap 'touch {told}; exit 0' TERM; touch {up}; while :; do sleep 0.1; done"
 
 
 def test_stop_all_where_nothing_runs_says_so_and_starts_nothing(corner: Corner):
@@ -52,13 +53,13 @@ def test_stop_all_is_told_as_json(corner: Corner):
     assert record["stopped"] == ["Task/frontend/a", "Task/frontend/b"]
     assert record["forced"] == []
     assert record["left"] == {"processes": [], "panes": [], "sockets": []}
+    assert corner.json("stop-all")["stopped"] == []
 
 
 def test_stop_all_without_a_supervisor_still_ends_agents_gracefully(corner: Corner):
     deploy(corner, polite(corner))
-    for pid in supervisors(corner):
-        os.kill(pid, signal.SIGKILL)
-    eventually(lambda: not supervisors(corner))
+    eventually((corner.path / "up").exists)
+    end(lambda: supervisors(corner))
 
     said = corner.hive("stop-all")
 
@@ -71,8 +72,8 @@ def test_stop_all_without_a_supervisor_still_ends_agents_gracefully(corner: Corn
 @pytest.mark.parametrize("hung", ["worker", "both"])
 def test_stop_all_with_a_supervisor_that_hangs_ends_it_and_everything(corner: Corner, hung: str):
     deploy(corner)
-    pids = supervisors(corner)
-    for pid in pids[-1:] if hung == "worker" else pids:
+    found = supervisors(corner)
+    for pid, _ in found[-1:] if hung == "worker" else found:
         os.kill(pid, signal.SIGSTOP)
 
     said = corner.run("stop-all", "--timeout", "15s", timeout=150)
@@ -85,9 +86,7 @@ def test_stop_all_with_a_supervisor_that_hangs_ends_it_and_everything(corner: Co
 
 def test_stop_all_with_a_damaged_store_ends_everything_by_force(corner: Corner):
     deploy(corner)
-    for pid in supervisors(corner):
-        os.kill(pid, signal.SIGKILL)
-    eventually(lambda: not supervisors(corner))
+    end(lambda: supervisors(corner))
     for path in corner.state.glob("hive.db*"):
         path.write_bytes(b"not a database at all " * 400)
 
@@ -141,9 +140,7 @@ def test_the_doctor_finds_nothing_wrong_while_all_is_well(corner: Corner):
 
 def test_the_doctor_tells_what_to_do_and_fails(corner: Corner):
     deploy(corner)
-    for pid in supervisors(corner):
-        os.kill(pid, signal.SIGKILL)
-    eventually(lambda: not supervisors(corner))
+    end(lambda: supervisors(corner))
 
     said = corner.hive("doctor", code=1)
 
@@ -186,9 +183,7 @@ def test_typed_in_an_agents_own_window_it_ends_that_one_last(corner: Corner, ver
 
 def test_supervise_runs_in_the_foreground_until_it_is_asked_to_end(corner: Corner):
     deploy(corner)
-    for pid in supervisors(corner):
-        os.kill(pid, signal.SIGKILL)
-    eventually(lambda: not supervisors(corner))
+    end(lambda: supervisors(corner))
     here = corner.start("supervise")
     eventually(lambda: corner.json("status")["supervisor"])
 

@@ -306,7 +306,7 @@ def window_closed(life: Life) -> None:
     known = memory.live and memory.launch == window.launch and memory.state is not State.STOPPING
     runs = life.machine.root(window) is not None
     life.machine.close_by_hand(socket, window)
-    if known and runs:
+    if known and runs and socket in life.machine.servers:
         life.keeper.closed[window.agent] = (window.launch, life.machine.lost)
 
 
