@@ -115,14 +115,14 @@ class Corner:
             command, capture_output=True, text=True, timeout=timeout, check=False, **given
         )
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
+    def start(self, *words: str, stdout: Any = subprocess.PIPE) -> subprocess.Popen[str]:
         """Start `hive WORDS` and go on; both outputs come together."""
         process = subprocess.Popen(
             [sys.executable, "-m", "hive", *words],
             cwd=self.path,
             env=self.env,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=subprocess.STDOUT,
             text=True,
         )

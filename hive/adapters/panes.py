@@ -154,7 +154,10 @@ def new_session(opening: Opening, instance: str) -> str:
     made = line("new-session", "-d", "-s", _literal(spec.session), *size, *_birth(opening))
     kept = line("set-option", "-t", own, "destroy-unattached", "off")
     marked = line("set-option", "-t", own, "@hive_session", instance)
-    return " ; ".join([made, kept, marked, *_dress(opening, instance, ("-t", own))])
+    there = ("-t", own)
+    return " ; ".join(
+        [made, kept, marked, *_dress(opening, instance, there), *_name(opening, there)]
+    )
 
 
 def new_hall(instance: str) -> str:
@@ -183,11 +186,14 @@ def new_window(opening: Opening, instance: str, place: Sequence[str]) -> str:
     """Open a window in the hall, and move it to its place once it is marked."""
     made = line("new-window", "-t", f"={HALL}{instance}:", *_birth(opening))
     moved = line("move-window", "-d", *place)
-    return " ; ".join([made, *_dress(opening, instance), moved])
+    return " ; ".join([made, *_dress(opening, instance), *_name(opening), moved])
 
 
 def respawn(opening: Opening, instance: str) -> str:
-    """Run `argv` in a pane of ours in place of what ran there; an empty answer: not ours."""
+    """Run `argv` in a pane of ours in place of what ran there; an empty answer: not ours.
+
+    Its window is left as it is: a person may have joined the pane to one of their own.
+    """
     pane = ("-t", opening.pane)
     run = line(
         "respawn-pane", "-k", *pane, "-c", _literal(opening.spec.directory), "--", *opening.argv
@@ -213,11 +219,13 @@ def _dress(opening: Opening, instance: str, target: tuple[str, ...] = ()) -> lis
         "remain-on-exit": "on",
         "allow-rename": "off",
     }
-    return [
-        *(line("set-option", "-p", *target, key, value) for key, value in options.items()),
-        line("set-option", "-w", *target, "automatic-rename", "off"),
-        rename(opening.spec.window, target),
-    ]
+    return [line("set-option", "-p", *target, key, value) for key, value in options.items()]
+
+
+def _name(opening: Opening, target: tuple[str, ...] = ()) -> list[str]:
+    """Name a window that is ours alone, and have it stay so."""
+    fixed = line("set-option", "-w", *target, "automatic-rename", "off")
+    return [fixed, rename(opening.spec.window, target)]
 
 
 def rename(name: str, target: tuple[str, ...]) -> str:

@@ -22,14 +22,11 @@ from hive.errors import HiveError
 
 __all__ = ["Tmux", "argv", "marks"]
 
-STARTING = 3.0
-"""Seconds in which a server that starts while another one ends gets another chance."""
+ENDING = 0.5
+"""Seconds a server that lost its socket's file has to end, before it is told to make it again."""
 
-ENDING = 1.0
-"""Seconds a server without a socket has to end, or to make its socket again."""
-
-PER_COMMAND = 0.1
-"""Seconds of patience for each line of commands, beside the timeout."""
+FULL = 50
+"""How many lines of commands may take one timeout."""
 
 _PID = line("display-message", "-p", "#{pid}")
 _LIST_SESSIONS = line("list-sessions", "-F", panes.SESSIONS)
@@ -108,7 +105,7 @@ class Tmux:
     def _begin(self, openings: Sequence[Opening]) -> tuple[Batch, Server | None]:
         """Make the server, and what sessions are missing; a server that just ends is waited for."""
         places = line("list-panes", "-a", "-F", panes.PLACES, "-f", panes.ours(self._instance))
-        last = time.monotonic() + STARTING
+        last = time.monotonic() + self._timeout
         while True:
             try:
                 batch = Batch(openings, self._instance, self._run([_LIST_SESSIONS, places]))
@@ -209,7 +206,7 @@ class Tmux:
     def _told(self, commands: Sequence[str], *, start: bool = False) -> list[Reply]:
         if not commands:
             return []
-        patience = self._timeout + PER_COMMAND * len(commands)
+        patience = self._timeout * (1 + len(commands) // FULL)
         return run(self._socket, commands, patience, home=self._home, start=start)
 
     def _met(self, who: Reply) -> Server:
@@ -220,28 +217,18 @@ class Tmux:
 
     def _listens(self) -> bool:
         """Whether there is a server; one that lost its socket's file is told to make it again."""
-        if answers(self._socket, self._timeout):
-            return True
-        if self._server is None or _ended(self._server, ENDING):
-            return False
-        procs.signal(self._server.pid, self._server.started, signal.SIGUSR1)
-        last = time.monotonic() + ENDING
+        began, told = time.monotonic(), False
         while not answers(self._socket, self._timeout):
-            if time.monotonic() > last:
-                what = f"the tmux server, pid {self._server.pid}, lives but has no socket"
+            server, waited = self._server, time.monotonic() - began
+            if server is None or not procs.alive(server.pid, server.started):
+                return False
+            if waited > ENDING + self._timeout:
+                what = f"the tmux server, pid {server.pid}, lives but has no socket"
                 raise HiveError(what, where=str(path(self._socket)))
+            if waited > ENDING and not told:
+                told = procs.signal(server.pid, server.started, signal.SIGUSR1)
             time.sleep(0.01)
         return True
-
-
-def _ended(server: Server, timeout: float) -> bool:
-    """Whether the server is gone, or goes within `timeout` seconds."""
-    last = time.monotonic() + timeout
-    while procs.alive(server.pid, server.started):
-        if time.monotonic() > last:
-            return False
-        time.sleep(0.01)
-    return True
 
 
 def _opened(pane: Pane | None, server: Server | None) -> Opened | None:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from rich.console import Console, RenderableType
 
+UNBROKEN = 10_000
+"""A width at which no line is broken."""
+
 INTERRUPTED = 130
 """The exit code after Ctrl-C, as shells have it."""
 
@@ -38,9 +41,14 @@ def as_json(record: Any) -> None:
     print(json.dumps(record), flush=True)
 
 
-def show(*parts: RenderableType) -> None:
-    """Print tables and panels, as wide as the terminal; into a pipe without trailing blanks."""
+def show(*parts: RenderableType, whole: bool = False) -> None:
+    """Print tables and panels, as wide as the terminal.
+
+    Into a pipe they go without trailing blanks, and with `whole` lines are not broken there.
+    """
     target = console()
+    if whole and not target.is_terminal:
+        target.width = UNBROKEN
     if target.is_terminal:
         target.print(*parts, sep="\n")
         return

@@ -52,7 +52,7 @@ def why(name: Name, json: Json = False) -> None:
         return
     from hive import screen
 
-    output.show(screen.why(record, time.time()))
+    output.show(screen.why(record, time.time()), whole=True)
 
 
 def logs(name: Name, follow: Follow = False, lines: Lines = LINES, json: Json = False) -> None:
@@ -128,7 +128,7 @@ def _print_events(record: Record) -> None:
         return
     from hive import screen
 
-    output.show(*(screen.event(one) for one in record["events"]))
+    output.show(*(screen.event(one) for one in record["events"]), whole=True)
 
 
 def _events_as_json(record: Record) -> None:

@@ -132,8 +132,8 @@ def sweep(case: Case, left: tuple[Process, ...]) -> tuple[Action, ...]:
         soon_again = Wait(until=now + LOOK_AGAIN)
         return (Sweep(agent=memory.agent, targets=left, why=why, after=after), soon_again)
     due = memory.dead_since + SWEEP_GRACE
-    if memory.deadline:
-        due = min(due, max(memory.deadline, memory.dead_since))
+    if memory.live and memory.state is State.STOPPING:
+        due = min(due, max(memory.deadline, memory.dead_since + LOOK_AGAIN))
     if now < due:
         return (Wait(until=min(due, now + LOOK_AGAIN)),)
     after = replace(

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from hive.adapters import launch
+from hive.adapters import launch, procs
 from hive.errors import HiveError
 from tests.conftest import eventually
 
@@ -279,10 +279,9 @@ def test_a_closed_window_reports_nothing(bench, folder, perl):
     launch.prepare(folder, "one", spec, HIVES, dict(os.environ) | {"HOME": str(bench.path)})
     pane = bench.open("dev", *launch.launcher(folder / "one", perl))
     bench.screen(pane.id, "on")
-    root = psutil.Process(pane.pid)
     bench.open("other")
     bench.run("kill-pane", "-t", pane.id)
-    eventually(lambda: not root.is_running() or root.status() == psutil.STATUS_ZOMBIE)
+    eventually(lambda: not procs.alive(pane.pid, pane.started))
     assert launch.report(folder, "one") is None
 
 

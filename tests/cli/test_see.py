@@ -144,6 +144,18 @@ def test_the_environment_that_agents_inherit_has_nothing_of_hives(monkeypatch):
     }
 
 
+def test_an_event_is_one_line_in_a_pipe_however_long(supervisor, capsys):
+    event = {"id": 1, "time": status()["supervisor"]["up_since"], "agent": "web/a"}
+    told = {**event, "kind": "died", "text": "word " * 60 + "end"}
+    supervisor.answers["events"] = {"version": 1, "events": [told, {**told, "id": 2}]}
+
+    assert hot.run(["events"]) == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    assert all(line.endswith("word end") for line in lines)
+
+
 @pytest.mark.parametrize("verb", ["start", "stop", "restart"])
 def test_a_change_waits_for_those_named_and_prints_each_state(supervisor, capsys, verb):
     supervisor.answers[verb] = {"version": 1, "agents": ["web/a"]}

@@ -87,8 +87,8 @@ class Life:
     def calm(self) -> None:
         """Nothing goes wrong any more: everything must come to rest as it is wanted."""
         self.log.append(f"{self.machine.time:.2f} -- calm")
-        for name in self.machine.programs:
-            self.machine.programs[name] = Program(ready_after=3.0)
+        for one in FILE:
+            self.machine.programs[one.id] = Program(ready_after=3.0 if one.ready else 0.0)
         for tmux in self.machine.servers.values():
             tmux.hidden_until = 0.0
         self.up_at = 0.0

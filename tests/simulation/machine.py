@@ -16,7 +16,7 @@ from hive.core.world import Memory, NoServer, Pane, Seen, Server, Sight, Tree, U
 NEVER = float("inf")
 
 
-class Broken(AssertionError):
+class Broken(AssertionError):  # noqa: N818 - it says what happened
     """A promise was broken."""
 
 
