@@ -204,8 +204,10 @@ class Hive:
         self._want(
             {
                 agent: replace(
-                    one, up=True, generation=one.generation + 1, why=f"restarted by `{verb}`"
-                    if self._runs(agent) else f"started by `{verb}`"
+                    one,
+                    up=True,
+                    generation=one.generation + 1,
+                    why=f"restarted by `{verb}`" if self._runs(agent) else f"started by `{verb}`",
                 )
                 for agent, one in wanted.items()
                 if not one.removed

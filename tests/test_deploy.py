@@ -205,7 +205,8 @@ def test_a_relative_environment_and_directory_reach_the_agent(corner: Corner):
         {
             "frontend": {
                 "a": {
-                    "run": f'printf "%s|%s|%s|%s" "$PWD" "$SECRET" "$PORT" "$HIVE_AGENT" > {out}.t; '
+                    "run": f'printf "%s|%s|%s|%s" "$PWD" "$SECRET" "$PORT" "$HIVE_AGENT" '
+                    f"> {out}.t; "
                     f"mv {out}.t {out}; exec sleep 600",
                     "directory": "work",
                     "env": {"SECRET": 'it\'s "quoted" $HOME `x`; #{pane_id}\nsecond line'},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import signal
 import sys
@@ -66,7 +65,7 @@ def test_without_a_supervisor_the_last_known_is_shown(corner: Corner):
         ["stop-all"],
         ["emergency-cleanup"],
     ],
-    ids=lambda words: " ".join(words),
+    ids=" ".join,
 )
 def test_every_command_that_prints_takes_json(corner: Corner, words: list[str]):
     corner.write({"frontend": {"a": SLEEP}})
@@ -179,7 +178,6 @@ def test_completion_completes_commands_agents_and_teams(corner: Corner):
     corner.write({"frontend": {"a": SLEEP}, "backend": {"a": SLEEP}})
     corner.hive("deploy")
     (corner.home / ".bashrc").write_text("PS1='$ '\n")
-    corner.env["PATH"] = f"{os.path.dirname(sys.executable)}{os.pathsep}{corner.env['PATH']}"
 
     script = corner.hive("completion", "bash")
 

@@ -79,30 +79,28 @@ def _tell_plan(record: dict[str, Any], *, json: bool) -> None:
 
 
 def _carry_out(record: dict[str, Any], patience: float, *, json: bool) -> None:
-    """Tell what changes, wait for it where asked to, and tell how it went."""
+    """Tell what changes, wait until all agents are as wanted, and tell how it went."""
     changes, began = _real(record), time.monotonic()
     if changes and not json:
         _show_changes({**record, "changes": changes})
-    records: list[dict[str, Any]] = []
-    if changes and patience:
-        records = progress.wait({change["id"] for change in changes}, patience, quiet=json)
+    ids = {change["id"] for change in (record["changes"] if patience else ())}
+    ids -= _as_wanted() if not changes else set()
+    records = progress.wait(ids, patience, quiet=json) if ids else []
     if json:
         output.as_json({**record, "agents": records})
-    elif not changes:
+    elif not changes and not records:
         output.say(f"nothing to do: {count(len(record['changes']), 'agent')} as wanted")
-        _note_failed({change["id"] for change in record["changes"]})
     elif patience:
-        many = count(len(changes), "agent")
-        output.say(f"{many} changed in {span(time.monotonic() - began)}: {_tally(records)}")
+        many = f"{count(len(changes), 'agent')} changed in {span(time.monotonic() - began)}"
+        output.say(f"{many}: {_tally(records)}")
     else:
         output.say(f"{count(len(changes), 'agent')} under way: `hive monitor` shows them")
 
 
-def _note_failed(ids: set[str]) -> None:
-    """Tell of agents that are wanted as they are, but gave up."""
-    for one in remote.ask("status", names=[])["agents"]:
-        if one["id"] in ids and one["state"] == "failed":
-            output.note(f"but {one['agent']} failed: {one['reason']}; hive why {one['agent']}")
+def _as_wanted() -> set[str]:
+    """Name the agents (ids) that need no waiting for."""
+    agents = remote.ask("status", names=[])["agents"]
+    return {one["id"] for one in agents if one["settled"] and one["state"] != "failed"}
 
 
 def _real(record: dict[str, Any]) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from hive.adapters import channel, emergency, scan
+from hive.adapters import channel, emergency, guard, scan
 from hive.adapters.audit import Audit, audit
 from hive.adapters.channel import Unreachable
 from hive.adapters.state import State, holder
@@ -106,8 +106,7 @@ class Stopping:
     def _round(self) -> None:
         """Have the supervisor that answers now stop all and end; start one where there is none."""
         if not self._supervised():
-            self._want_down()  # or what is wanted up would be started first
-            remote.ensure()
+            self._start()
         others = [one["id"] for one in self._agents() if one["id"] != self.me]
         if self.me and others:
             self._ask("stop", names=others)
@@ -122,6 +121,15 @@ class Stopping:
             self._ask("stop_all")
         self._ask("shut_down")
         self._wait_gone()
+
+    def _start(self) -> None:
+        """Start a supervisor; whether it then answers is seen by asking it."""
+        self._want_down()  # or what is wanted up would be started first
+        self.state.prepare()
+        try:
+            guard.start(str(self.state.root), remote.born())
+        except OSError as error:
+            raise HiveError(f"can't start the supervisor: {error}") from error
 
     def _open(self) -> list[str]:
         """Name the agents that are not stopped yet, but for the one we run in."""

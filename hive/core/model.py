@@ -183,7 +183,7 @@ class Probe(Table):
     interval: Time = Field(_PROBE.interval, description="How long from one question to the next.")
     timeout: Time = Field(_PROBE.timeout, description="How long an answer may take.")
     threshold: Times = Field(
-        _PROBE.threshold, description="How many bad answers in a row are believed; a good one is at once."
+        _PROBE.threshold, description="How many bad answers in a row are believed."
     )
 
     @model_validator(mode="after")

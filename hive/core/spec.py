@@ -18,7 +18,7 @@ Policy = Literal["always", "on-failure", "never"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """A question put to an agent again and again: does it answer as it should?
+    """A question put to an agent again and again: whether it answers as it should.
 
     `target` is a URL (http: 2xx or 3xx is good), `host:port` (tcp: it accepts), a command for
     `sh -c` run in the agent's directory with its environment (exec: exit code 0), or a regular

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hive.core import actions as act
@@ -27,6 +27,7 @@ from hive.core.world import (
     World,
 )
 
+CALM = settings(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 NOW = 1_000_000.0
 IDS = ("p/t/a", "p/t/b", "p/u/c")
 STRANGER = "p/x/nobody"
@@ -198,11 +199,13 @@ def world_after(wanted, world, actions):
     return left, replace(world, memory=memory, teams=teams)
 
 
+@CALM
 @given(wanted, worlds)
 def test_the_same_look_gives_the_same_plan(wanted, world):
     assert plan(wanted, world, NOW) == plan(dict(reversed(wanted.items())), world, NOW)
 
 
+@CALM
 @given(wanted, worlds)
 def test_at_most_one_effect_and_one_memory_an_agent_and_one_wait_at_the_end(wanted, world):
     actions = plan(wanted, world, NOW)
@@ -216,6 +219,7 @@ def test_at_most_one_effect_and_one_memory_an_agent_and_one_wait_at_the_end(want
     assert all(one.until >= NOW for one in actions if isinstance(one, act.Wait))
 
 
+@CALM
 @given(wanted, worlds)
 def test_no_agent_is_stopped_that_is_wanted_as_it_is(wanted, world):
     for action in plan(wanted, world, NOW):
@@ -224,6 +228,7 @@ def test_no_agent_is_stopped_that_is_wanted_as_it_is(wanted, world):
             assert one.removed or not one.up or action.after.generation < one.generation
 
 
+@CALM
 @given(wanted, worlds)
 def test_nothing_is_started_that_lives_or_is_not_wanted(wanted, world):
     for action in plan(wanted, world, NOW):
@@ -237,6 +242,7 @@ def test_nothing_is_started_that_lives_or_is_not_wanted(wanted, world):
         assert not remembered(world, name).live
 
 
+@CALM
 @given(wanted, worlds)
 def test_only_what_bears_the_agents_own_mark_is_touched(wanted, world):
     for action in plan(wanted, world, NOW):
@@ -252,6 +258,7 @@ def test_only_what_bears_the_agents_own_mark_is_touched(wanted, world):
             assert action.pane in {pane.id for pane in mine}
 
 
+@CALM
 @given(wanted, worlds)
 def test_what_could_not_be_looked_at_is_only_spoken_of(wanted, world):
     for action in plan(wanted, world, NOW):
@@ -265,6 +272,7 @@ def test_what_could_not_be_looked_at_is_only_spoken_of(wanted, world):
             assert action.after.state is memory.state
 
 
+@CALM
 @given(wanted, worlds)
 def test_an_agent_that_is_to_end_is_never_called_back(wanted, world):
     for action in plan(wanted, world, NOW):
@@ -274,6 +282,7 @@ def test_an_agent_that_is_to_end_is_never_called_back(wanted, world):
             assert isinstance(action, allowed)
 
 
+@CALM
 @given(wanted, worlds)
 def test_two_ticks_are_one(wanted, world):
     """Without a change outside, what was done or said is not done or said again."""
@@ -292,6 +301,7 @@ def test_two_ticks_are_one(wanted, world):
     assert repeated == []
 
 
+@CALM
 @given(wanted, worlds)
 def test_hive_comes_to_rest(wanted, world):
     """Whatever was found, records alone settle within a few ticks: nothing goes round."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hive.core.restart import (
@@ -19,6 +19,7 @@ from hive.core.restart import (
 from hive.core.spec import Restart
 from hive.core.world import TeamMemory
 
+CALM = settings(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 NOW = 1_000_000.0
 MIDDLE = 0.5
 """The jitter that changes nothing."""
@@ -72,6 +73,7 @@ def test_one_death_can_be_one_too_many():
     )
 
 
+@CALM
 @given(
     st.builds(
         Restart,

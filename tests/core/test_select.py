@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hive.core.select import select
 from hive.errors import WrongInput
 
+CALM = settings(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 IDS = (
     "Task/frontend/pm",
     "Task/frontend/dev-1",
@@ -102,6 +103,7 @@ def test_the_project_where_the_person_is_comes_first(word, expected):
     assert list(select([word], BOTH, project="Shop")) == expected
 
 
+@CALM
 @given(st.lists(st.sampled_from(BOTH), unique=True))
 def test_every_agent_can_be_named_by_its_id(ids):
     for name in ids:

@@ -6,11 +6,12 @@ import json
 from dataclasses import fields, replace
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hive.core.spec import RUNS, Agent, Probe, Restart, Stop, fingerprint, from_dict, to_dict
 
+CALM = settings(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 DEV = Agent(
     project="p",
     team="t",
@@ -51,6 +52,7 @@ agents = st.builds(
 )
 
 
+@CALM
 @given(agents)
 def test_an_agent_survives_the_way_through_json(agent):
     again = from_dict(json.loads(json.dumps(to_dict(agent))))
