@@ -17,8 +17,8 @@ ADA = "p/t/ada"
 SHOWN = {ADA: ["works"]}
 
 
-def shows(pattern, **more):
-    return Probe(kind="screen", target=pattern, **more)
+def shows(pattern, *, threshold=1, **more):
+    return Probe(kind="screen", target=pattern, threshold=threshold, **more)
 
 
 class Desk:
@@ -95,15 +95,15 @@ def test_an_answer_makes_a_verdict(desk):
     assert desk.ready == Verdict(good=True, why="the screen shows `work`", since=NOON + 1)
 
 
-def test_as_many_answers_are_wanted_as_the_probe_says(desk):
-    desk.spec = replace(desk.spec, ready=shows("work", threshold=2))
+def test_as_many_bad_answers_are_wanted_as_the_probe_says(desk):
+    desk.spec = replace(desk.spec, ready=shows("never", threshold=2))
     desk.ask(0)
     desk.hear(0)
     assert desk.ready.good is None
     desk.ask(5)
     desk.hear(5)
 
-    assert desk.ready.good is True
+    assert desk.ready.good is False
 
 
 def test_an_agent_that_starts_is_asked_often_and_then_less_often(desk):

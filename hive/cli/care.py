@@ -35,18 +35,14 @@ def stop_all(timeout: Patience = "", json: Json = False) -> None:
     patience = duration(timeout) if timeout else None
     stopping = Stopping(state=remote.state(), tell=output.note, timeout=patience)
     left = stopping.run()
+    names, killed = stopping.stopped(), stopping.killed()
     if json:
-        output.as_json(
-            {
-                "version": VERSION,
-                "stopped": sorted(stopping.stopped),
-                "forced": stopping.forced,
-                "left": left.record(),
-            }
-        )
+        found = {"stopped": names, "forced": killed, "left": left.record()}
+        output.as_json({"version": VERSION, **found})
     else:
-        stopped = len(stopping.stopped)
-        output.say(f"stopped {count(stopped, 'agent')}" if stopped else "nothing runs")
+        by_force = f", {len(killed)} of them by force" if killed else ""
+        ran = "ended by force what ran" if stopping.forced else "nothing runs"
+        output.say(f"stopped {count(len(names), 'agent')}{by_force}" if names else ran)
         _say_left(left.lines(), clean=left.clean)
     if stopping.me:
         _leave(stopping.me, stopping.sockets, "hive stop-all")

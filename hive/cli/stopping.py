@@ -20,6 +20,7 @@ from hive.adapters.state import State, holder
 from hive.adapters.supervisors import supervisors
 from hive.cli import remote
 from hive.errors import HiveError, NotRunning, TimedOut
+from hive.views import short
 
 POLL = 0.1
 """Seconds between two looks."""
@@ -27,8 +28,11 @@ POLL = 0.1
 SPARE = 30.0
 """Seconds beyond the longest grace before agents that still run are ended by force."""
 
+AGAIN = 2.0
+"""Seconds after which supervisors that are still there are asked again to end."""
+
 LEAVING = 10.0
-"""Seconds a supervisor gets to end once all is stopped."""
+"""Seconds that what was ended gets to be gone from every table."""
 
 ANSWER = 10.0
 """Seconds a supervisor gets for an answer before it is taken for hung."""
@@ -43,20 +47,19 @@ Record = dict[str, Any]
 class Stopping:
     """One `hive stop-all`: `tell` gets each step as a sentence; `timeout` is in seconds or None.
 
-    With None, agents get what their own grace asks for, and 30 seconds more. `stopped` are the
-    agents (ids) that were seen to stop, `forced` what was ended by force, as sentences. `me` is
-    the agent whose program started the caller, if any: it is left to be ended. `sockets` are the
-    tmux servers that agents are known to use.
+    With None, agents get what their own grace asks for, and 30 seconds more. Afterwards `forced`
+    says in sentences what was ended by force; `me` is the agent (its id) whose program started
+    the caller, if any: it is left to be ended; `sockets` are the tmux servers agents may use.
     """
 
     state: State
     tell: Callable[[str], None]
     timeout: float | None = None
-    stopped: set[str] = field(default_factory=set)
     forced: list[str] = field(default_factory=list)
     me: str = ""
     sockets: set[str] = field(default_factory=set)
     _ran: set[str] = field(default_factory=set)
+    _stopped: set[str] = field(default_factory=set)
     _last: float = 0.0
     _told: str = ""
 
@@ -86,6 +89,15 @@ class Stopping:
         self._force()
         self._clear()
         return self._audit()
+
+    def stopped(self) -> list[str]:
+        """Name the agents that ran and were stopped, gracefully or not."""
+        return sorted(short(one) for one in self._ran - {self.me})
+
+    def killed(self) -> list[str]:
+        """Name those of them that did not stop by being asked."""
+        left = self._ran - self._stopped - {self.me} if self.forced else set()
+        return sorted(map(short, left))
 
     def _needed(self) -> bool:
         """Whether anything runs, or is remembered to run."""
@@ -134,7 +146,7 @@ class Stopping:
     def _open(self) -> list[str]:
         """Name the agents that are not stopped yet, but for the one we run in."""
         found = [one for one in self._agents() if one["id"] != self.me]
-        self.stopped |= {one["id"] for one in found if one["state"] == "stopped"} & self._ran
+        self._stopped |= {one["id"] for one in found if one["state"] == "stopped"}
         again = [one["id"] for one in found if one["wanted"] == "up"]
         if again:  # someone started it meanwhile
             self._ask("stop", names=again)
@@ -156,8 +168,8 @@ class Stopping:
         return bool(supervisors(str(self.state.root)))
 
     def _wait_gone(self) -> None:
-        """Wait until no guard and no worker is left; one may just have started another."""
-        last = time.monotonic() + LEAVING
+        """Wait until no guard and no worker is left; one that just started must be asked again."""
+        last = time.monotonic() + AGAIN
         while self._supervised() and time.monotonic() < last:
             time.sleep(POLL)
 

@@ -132,14 +132,15 @@ def sweep(case: Case, left: tuple[Process, ...]) -> tuple[Action, ...]:
         soon_again = Wait(until=now + LOOK_AGAIN)
         return (Sweep(agent=memory.agent, targets=left, why=why, after=after), soon_again)
     due = memory.dead_since + SWEEP_GRACE
-    if memory.live and memory.state is State.STOPPING:
+    ending = memory.live and memory.state is State.STOPPING
+    if ending:
         due = min(due, max(memory.deadline, memory.dead_since + LOOK_AGAIN))
     if now < due:
         return (Wait(until=min(due, now + LOOK_AGAIN)),)
     after = replace(
         memory,
         dead_since=now - SWEEP_GRACE + AGAIN,
-        deadline=now + AGAIN if memory.deadline else 0.0,
+        deadline=now + AGAIN if ending else 0.0,
     )
     why = f"killed {count} left behind"
     return (Sweep(agent=memory.agent, targets=left, why=why, force=True, after=after),)

@@ -13,6 +13,7 @@ from contextlib import closing, suppress
 import pytest
 
 from hive.adapters import procs, scan
+from hive.adapters.audit import audit
 from hive.adapters.emergency import cleanup, end, is_dead
 from hive.adapters.state import NodeLock, State
 from hive.adapters.store import Event, Store
@@ -78,7 +79,8 @@ def test_all_agents_end_and_what_is_not_ours_stays(corner: Corner, state, spawn)
         spawn(WAIT, OTHER="1"),
         spawn(WAIT, HIVE_STATE=f"{corner.state}-2", HIVE_AGENT="Task/frontend/a"),
     ]
-    seen(state, 3)
+    lines = ["sleep 611", "sleep 612", "sleep 613"]
+    eventually(lambda: sorted(line for _, line in audit(state).processes) == lines)
 
     said = cleanup(state)
 

@@ -201,13 +201,18 @@ def test_deploy_as_json_is_one_line_at_the_end(supervisor, toml, capsys):
 
 def test_a_deploy_that_changes_nothing_says_so(supervisor, toml, capsys):
     supervisor.answers |= {"ping": WHO, "deploy": answer(change("keep"), change("keep"))}
-    supervisor.answers["status"] = [status("ready"), status("failed")]
+    supervisor.answers["status"] = status("ready")
 
     assert hot.run(["deploy"]) == 0
     assert capsys.readouterr() == ("nothing to do: 2 agents as wanted\n", "")
 
-    assert hot.run(["deploy"]) == 0
-    assert capsys.readouterr().err.startswith("but frontend/dev-1 failed: because; hive why ")
+
+def test_a_deploy_tells_of_an_unchanged_agent_that_failed(supervisor, toml, capsys):
+    supervisor.answers |= {"ping": WHO, "deploy": answer(change("keep"))}
+    supervisor.answers["status"] = status("failed")
+
+    assert hot.run(["deploy"]) == 1
+    assert "frontend/dev-1  failed: because" in capsys.readouterr().err
 
 
 def test_a_deploy_need_not_be_waited_for(supervisor, toml, capsys):

@@ -50,7 +50,7 @@ def test_stop_all_is_told_as_json(corner: Corner):
     record = corner.json("stop-all")
 
     assert record["version"] == 1
-    assert record["stopped"] == ["Task/frontend/a", "Task/frontend/b"]
+    assert record["stopped"] == ["frontend/a", "frontend/b"]
     assert record["forced"] == []
     assert record["left"] == {"processes": [], "panes": [], "sockets": []}
     assert corner.json("stop-all")["stopped"] == []
@@ -84,6 +84,21 @@ def test_stop_all_with_a_supervisor_that_hangs_ends_it_and_everything(corner: Co
     assert {one["wanted"] for one in corner.agents().values()} == {"down"}
 
 
+def test_stop_all_ends_by_force_what_takes_longer_than_it_may(corner: Corner):
+    up = corner.path / "up"
+    deaf = f"trap '' TERM; touch {up}; while :; do sleep 0.1; done"
+    deploy(corner, deaf, stop={"grace": "10m"})
+    eventually(up.exists)
+
+    record = corner.json("stop-all", "--timeout", "10s")
+
+    assert record["stopped"] == ["frontend/a", "frontend/b"]
+    assert record["forced"] == ["frontend/a"]
+    assert record["left"] == {"processes": [], "panes": [], "sockets": []}
+    assert {one["state"] for one in corner.agents().values()} == {"stopped"}
+    eventually(lambda: not corner.processes())
+
+
 def test_stop_all_with_a_damaged_store_ends_everything_by_force(corner: Corner):
     deploy(corner)
     end(lambda: supervisors(corner))
@@ -92,7 +107,8 @@ def test_stop_all_with_a_damaged_store_ends_everything_by_force(corner: Corner):
 
     said = corner.run("stop-all", timeout=150)
 
-    assert "processes left: none" in said.stdout, said.stdout + said.stderr
+    assert "ended by force what ran" in said.stdout, said.stdout + said.stderr
+    assert "processes left: none" in said.stdout
     assert "panes left: none" in said.stdout
     eventually(lambda: not corner.processes())
 

@@ -67,7 +67,7 @@ class Supervisor:
         records: list[act.Action] = []
         for action in sorted(actions, key=lambda one: isinstance(one, act.Start)):
             records.append(self._carry_out(action))
-            self._step(action)
+            self._step(records)
         self._write(records)
         busy = any(not isinstance(action, act.Wait | act.Note) for action in actions)
         waits = [action.until for action in actions if isinstance(action, act.Wait)]
@@ -77,11 +77,12 @@ class Supervisor:
         """A new supervisor has asked nothing yet."""
         self.lines = {}
 
-    def _step(self, action: act.Action) -> None:
+    def _step(self, done: list[act.Action]) -> None:
+        """One step further; raises Killed where it is the last, and nothing is written."""
         if self.fuel == 0:
             self.fuel = -1
-            if isinstance(action, act.Start):
-                self.unrecorded[f"{action.spec.project}/{action.spec.team}"] += 1
+            teams = [one.team.team for one in done if isinstance(one, act.Start) and one.team]
+            self.unrecorded.update(teams)
             raise Killed
         self.fuel -= self.fuel > 0
 

@@ -75,9 +75,11 @@ class Life:
     def storm(self, seconds: float) -> None:
         machine = self.machine
         end = machine.time + seconds
-        often = self.chance.choice([3.0, 30.0, 120.0, 300.0])
+        often = self.chance.choice([5.0, 60.0, 300.0, 900.0])
         while machine.time < end:
-            self.live(machine.time + self.chance.expovariate(1 / often))
+            burst = self.chance.random() < 0.4  # what goes wrong likes company
+            gap = self.chance.uniform(0, 3) if burst else self.chance.expovariate(1 / often)
+            self.live(machine.time + gap)
             fault = self.chance.choice(FAULTS)
             self.log.append(f"{machine.time:.2f} -- {fault.__name__}")
             fault(self)
@@ -154,10 +156,10 @@ class Life:
     # what must be so
 
     def check(self) -> None:
-        """Never two launches of one agent at once."""
+        """Never two launches of one agent at once, but for what a person respawned."""
         launches: dict[str, set[str]] = {}
         for window in self.machine.windows():
-            if self.machine.root(window):
+            if self.machine.root(window) and not window.by_hand:
                 launches.setdefault(window.agent, set()).add(window.launch)
         for name, found in launches.items():
             if len(found) > 1:

@@ -64,6 +64,7 @@ class Window:
     started: int = 0
     code: int | None = None
     code_at: float = NEVER
+    by_hand: bool = False
 
 
 @dataclass(eq=False)
@@ -244,6 +245,7 @@ class Machine:
         if root:
             self._die(root, -9)
         self._run(window, window.launch)
+        window.by_hand = True
 
     def open_by_hand(self, socket: str) -> None:
         """The user opens a window of their own, with a program in it."""
@@ -295,7 +297,7 @@ class Machine:
         root = self._proc(1, agent, launch)
         root.slow, root.clings = 0.05, program.clings
         window.launch, window.pid, window.started = launch, root.pid, root.started
-        window.code, window.code_at = None, NEVER
+        window.code, window.code_at, window.by_hand = None, NEVER, False
         main = self._proc(root.pid, agent, launch)
         main.main, main.code, main.late_code = True, program.code, program.late_code
         main.deaf, main.slow, main.clings = program.deaf, program.slow, program.clings
