@@ -56,7 +56,7 @@ class State:
         except OSError as error:
             raise _failed("read", file, error) from error
         if len(name) != 8 or set(name) - set("0123456789abcdef"):
-            fix = "delete it, `hive stop-all --force` what still runs, and `hive deploy` again"
+            fix = "`hive emergency-cleanup`, delete it, `hive deploy`"
             raise HiveError("the file `instance` is damaged", where=str(file), fix=fix)
         return name
 
