@@ -12,7 +12,7 @@ from hive.errors import WrongInput
 
 Json = Annotated[bool, typer.Option("--json", help="Print one line of JSON instead.")]
 Name = Annotated[
-    str, typer.Argument(metavar="AGENT", help="An agent: `team/agent`, or its name alone.")
+    str, typer.Argument(metavar="AGENT", help="An agent: `team/agent`, or `project/team/agent`.")
 ]
 Names = Annotated[
     list[str],
