@@ -1,14 +1,18 @@
 """The keeper looks, plans, acts and writes down: one tick.
 
 Effects come first and their record after, all records of a round in one transaction. If hive
-is killed between the two, the next look finds what was done and adopts it.
+is killed between the two, the next look finds what was done and adopts it. An action that fails
+holds up no other and is tried again. While the store can't be written, nothing more is done.
 """
 
 from __future__ import annotations
 
+import logging
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from hive.adapters.launch import environment
@@ -18,36 +22,51 @@ from hive.adapters.store import Death, Event, Record, Store
 from hive.core import actions as act
 from hive.core.plan import plan
 from hive.core.spec import Agent
-from hive.core.world import Memory, State, TeamMemory, Verdict, Wanted, World
+from hive.core.starting import NOT_OPENED
+from hive.core.world import Memory, State, TeamMemory, Unseen, Verdict, Wanted, World
+from hive.errors import HiveError
 from hive.questions import Questions
 
 RETRY = 1.0
-"""Seconds until the next try after a tick that failed."""
+"""Seconds until the next try after a tick, or an action of one, that failed."""
 
 REFUSED = 5.0
 """Seconds until an agent that tmux refused to open is tried again."""
 
 
+_log = logging.getLogger("hive")
+
+
 @dataclass
 class _Round:
-    """What one tick did, gathered for one write."""
+    """What one tick did, gathered for one write; `said` is the last event of each agent."""
 
     now: float
+    said: dict[str, tuple[str, str]]
     records: list[Record] = field(default_factory=list)
     starts: list[act.Start] = field(default_factory=list)
     forgotten: list[act.Forget] = field(default_factory=list)
     wait: float | None = None
     busy: bool = False
-    ended: bool = False
+    touched: set[str] = field(default_factory=set)
+    ended: set[str] = field(default_factory=set)
 
     def add(self, after: Memory, kind: str, why: str, **more: Any) -> None:
         """Remember a change of one agent, with its event."""
-        event = Event(agent=after.agent, kind=kind, text=why, at=self.now)
+        event = self._event(after.agent, kind, why)
         self.records.append(Record(memory=after, event=event, **more))
 
     def say(self, agent: str, kind: str, why: str) -> None:
         """Remember an event that changes nothing."""
-        self.records.append(Record(event=Event(agent=agent, kind=kind, text=why, at=self.now)))
+        if event := self._event(agent, kind, why):
+            self.records.append(Record(event=event))
+
+    def _event(self, agent: str, kind: str, why: str) -> Event | None:
+        """Give the event; none for what is tried again and again, each time in vain."""
+        if self.said.get(agent) == (kind, why):
+            return None
+        self.said[agent] = (kind, why)
+        return Event(agent=agent, kind=kind, text=why, at=self.now)
 
 
 class Keeper:
@@ -65,8 +84,13 @@ class Keeper:
         self.looked = Looked(sights={}, trees={}, boot="")
         self.ready: Mapping[str, Verdict] = {}
         self.alive: Mapping[str, Verdict] = {}
+        self._said: dict[str, tuple[str, str]] = {}
+        self._renames: dict[str, str] = {}
+        self._failing: set[str] = set()
+        self._failed: set[str] = set()
+        self._doubt = ""
         self._do: dict[type, Callable[[Any, _Round], None]] = {
-            act.Adopt: self._adopt,
+            act.Adopt: self._note_event("adopted"),
             act.Ready: self._note_event("ready"),
             act.Say: self._say,
             act.Note: self._note,
@@ -95,29 +119,80 @@ class Keeper:
         """Look, plan, act and write once.
 
         Gives whether anything was done, and the moment of the next thing that is due by time
-        alone. Raises HiveError when the store or tmux failed: the next tick repairs it.
+        alone. Raises HiveError when the store failed: the next tick repairs it.
         """
+        self._failed, self._failing = self._failing, set()
         world = self.look(now)
-        first = self._turn(world, now)
-        turns = [first]
-        if first.ended:  # what follows an end needs no second look
-            world = replace(world, memory=self.memory, teams=self.teams)
-            turns.append(self._turn(world, now))
-        self._ask(now)
+        if self._doubt:
+            self._prove(now)
+        turns = [self._turn(self._remembered(world), now)]
+        if turns[0].ended:  # what follows an end needs no second look; what was done does
+            done = turns[0].touched - turns[0].ended
+            turns.append(self._turn(self._remembered(world), now, besides=done))
+        self._try("can't ask the probes", lambda: self._ask(now))
         busy = any(turn.busy for turn in turns)
-        return busy, _earliest(turns[-1].wait, self._questions.next(now))
+        again = now + RETRY if self._failing else None
+        return busy, _earliest(turns[-1].wait, self._questions.next(now), again)
 
-    def _turn(self, world: World, now: float) -> _Round:
-        """Plan on this world, act and write."""
-        turn = _Round(now=now)
+    def _turn(self, world: World, now: float, besides: Collection[str] = ()) -> _Round:
+        """Plan on this world, act for all agents but those `besides`, and write."""
+        turn = _Round(now=now, said=self._said)
         try:
+            self._rename()
             for action in plan(self.wanted, world, now):
-                turn.busy = turn.busy or not isinstance(action, act.Wait | act.Note)
-                self._do[type(action)](action, turn)
-            self._start(turn)
+                if _whose(action) not in besides:
+                    self._act(action, turn)
+            self._try("can't start agents", lambda: self._start(turn))
         finally:
-            self._write(turn)
+            with self._doubting():
+                self._write(turn)
         return turn
+
+    def _act(self, action: act.Action, turn: _Round) -> None:
+        """Carry out one action. Where that fails, nothing of it is written: it is asked again."""
+        agent = _whose(action)
+        turn.touched |= {agent} - {""}
+        what = f"{agent}: can't {type(action).__name__.lower()}"
+        failed = self._try(what, lambda: self._do[type(action)](action, turn))
+        if failed:
+            turn.say(agent, "delayed", f"{failed}; tried again")
+        turn.busy |= not failed and not isinstance(action, act.Wait | act.Note | act.Start)
+
+    def _try(self, what: str, do: Callable[[], None]) -> str:
+        """Do it, and give why that failed; it is logged once, and means another tick soon."""
+        try:
+            do()
+        except HiveError as error:
+            text = f"{what}: {error.what}"
+            if text not in self._failed | self._failing:
+                _log.warning("%s; it is tried again", text)
+            self._failing.add(text)
+            return text
+        return ""
+
+    @contextmanager
+    def _doubting(self) -> Iterator[None]:
+        """Where a write fails, trust neither our memory nor the store until one succeeds."""
+        try:
+            yield
+        except HiveError as error:
+            self._doubt = error.what
+            self._said.clear()
+            raise
+
+    def _prove(self, now: float) -> None:
+        """Write to the store, then believe it. Raises HiveError where it still can't be written.
+
+        Until then nothing is done: an effect whose record fails would be done again and again.
+        """
+        text = f"the store is written again; before: {self._doubt}"
+        self.store.add([Event(agent="", kind="store", text=text, at=now)])
+        self.reload()
+        self._doubt = ""
+
+    def _remembered(self, world: World) -> World:
+        """Give the world with what is remembered now."""
+        return replace(world, memory=self.memory, teams=self.teams)
 
     def look(self, now: float) -> World:
         """See everything once."""
@@ -138,14 +213,17 @@ class Keeper:
         """Change what is wanted, in the store first."""
         self.store.want(changes, events=events)
         self.wanted.update(changes)
+        for agent in changes:
+            self._said.pop(agent, None)
 
     def let_go(self, teams: Sequence[str], now: float) -> None:
         """Have these teams restart by themselves again, as if they never had too often."""
         held = [one for name, one in self.teams.items() if one.held and name in teams]
         free = [replace(one, held=False, restarts=(), since=now) for one in held]
         if free:
-            self.store.record([Record(team=one) for one in free], now)
-            self.teams = self.store.teams()
+            with self._doubting():
+                self.store.record([Record(team=one) for one in free], now)
+                self.teams = self.store.teams()
 
     def _environment(self, spec: Agent, launch: str) -> Mapping[str, str]:
         """Give what a probe's command inherits: what its agent does."""
@@ -175,6 +253,7 @@ class Keeper:
             for action in turn.starts
         ]
         answers = self.node.launch(launchings) if launchings else []
+        turn.busy |= bool(answers)
         for action, one, answer in zip(turn.starts, launchings, answers, strict=True):
             if isinstance(answer, Refused):
                 self._refused(action, answer, turn)
@@ -184,28 +263,26 @@ class Keeper:
             turn.add(after, "restarted" if action.automatic else "started", why, team=action.team)
 
     def _refused(self, action: act.Start, answer: Refused, turn: _Round) -> None:
+        """Try again later; that the next try is one counts for no budget: this one did."""
         why = f"could not be started: {answer.why}; tried again in {REFUSED:.0f}s"
         known = self.memory.get(action.after.agent, Memory(agent=action.after.agent))
         after = replace(
             action.after,
-            version=known.version,
             state=State.BACKING_OFF,
             reason=why,
             since=turn.now,
             due=turn.now + REFUSED,
             launch=known.launch,
             began=0.0,
+            cause=NOT_OPENED,
         )
-        turn.add(after, "refused", why)
+        turn.add(after, "refused", why, team=action.team)
 
     def _note_event(self, kind: str) -> Callable[[Any, _Round], None]:
         def handle(action: Any, turn: _Round) -> None:
             turn.add(action.after, kind, action.why)
 
         return handle
-
-    def _adopt(self, action: act.Adopt, turn: _Round) -> None:
-        turn.add(action.after, "adopted", action.why)
 
     def _say(self, action: act.Say, turn: _Round) -> None:
         turn.add(action.after, action.after.state.value, action.why)
@@ -244,7 +321,7 @@ class Keeper:
             screen="\n".join(screen),
         )
         turn.add(action.after, "stopped" if action.asked else "died", action.why, death=death)
-        turn.ended = True
+        turn.ended.add(before.agent)
 
     def _closed(self, action: act.Closed, turn: _Round) -> None:
         wanted = self.wanted.get(action.after.agent)
@@ -280,10 +357,19 @@ class Keeper:
 
     def update(self, agents: Mapping[str, Agent]) -> None:
         """Carry out what changed of running agents without a restart: the window's name."""
-        for agent, spec in agents.items():
+        self._renames |= {agent: spec.window for agent, spec in agents.items()}
+
+    def _rename(self) -> None:
+        """Rename the windows that are to be; those of a server that does not answer wait."""
+        for agent, window in list(self._renames.items()):
             memory = self.memory.get(agent)
             if memory and memory.live:
-                self.node.rename(memory, spec.window)
+                if isinstance(self.looked.sights.get(memory.socket), Unseen):
+                    continue
+                what, rename = f"{agent}: can't rename its window", self.node.rename
+                if self._try(what, partial(rename, memory, window)):
+                    continue
+            del self._renames[agent]
 
 
 def _launched(action: act.Start, one: Launching, opened: Opened, boot: str) -> Memory:
@@ -299,6 +385,15 @@ def _launched(action: act.Start, one: Launching, opened: Opened, boot: str) -> M
     )
 
 
+def _whose(action: act.Action) -> str:
+    """Give the agent whose action it is; "" for what concerns none, or a whole team."""
+    if isinstance(action, act.Wait | act.Hold):
+        return ""
+    if isinstance(action, act.Kill | act.Sweep | act.Close | act.Forget):
+        return action.agent
+    return action.after.agent
+
+
 def _asked(action: act.Stop) -> str:
     if action.spec.stop.keys:
         return f"typed {' '.join(action.spec.stop.keys)}: {action.why}"
@@ -307,5 +402,4 @@ def _asked(action: act.Stop) -> str:
 
 
 def _earliest(*moments: float | None) -> float | None:
-    known = [moment for moment in moments if moment is not None]
-    return min(known) if known else None
+    return min((moment for moment in moments if moment is not None), default=None)

@@ -68,7 +68,7 @@ class Node:
     ) -> Looked:
         """See every tmux server that matters, every process of ours, and watch their roots."""
         sockets = {one.agent.socket for one in wanted.values()}
-        sockets |= {one.socket for one in memory.values() if one.live}
+        sockets |= {one.socket for one in memory.values() if one.launch}
         known = {one.socket: one.server for one in memory.values() if one.live}
         servers = {socket: self._server(socket, known.get(socket)) for socket in sorted(sockets)}
         sights = {socket: server.look() for socket, server in servers.items()}

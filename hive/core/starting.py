@@ -21,7 +21,9 @@ STAGGER = 10
 PAUSE = 0.25
 """Seconds until the next of them."""
 
-LOST = frozenset({SERVER_ENDED, REBOOTED})
+NOT_OPENED = "tmux had not opened its window"
+
+LOST = frozenset({SERVER_ENDED, REBOOTED, NOT_OPENED})
 """The causes that are not the agent's fault: such a start counts for no budget."""
 
 Others = Mapping[str, tuple[Wanted, Memory]]

@@ -117,9 +117,10 @@ class Memory:
     since it was quarantined; `quarantined` is true from then until it closes.
     `restarts` counts the automatic restarts since a person last asked for a start.
     `deadline` is when a stopping agent is killed; `cause` is why it is stopping: what is then
-    written on its certificate. `counts` says whether that stop counts as a death.
+    written on its certificate; while it backs off, what took its launch away (tmux server,
+    machine). `counts` says whether that stop counts as a death.
     `gone_since` is when its pane was first not seen, `dead_since` when its root was first seen
-    dead without a known exit code (0: not so).
+    dead without a known exit code, or what it left behind was asked to end (0: not so).
     `version` grows with every write; the store refuses a write over a newer one.
     """
 

@@ -209,6 +209,10 @@ class Supervisor:
         wanted = self.store.wanted.get(agent)
         if isinstance(action, act.Start):
             self._check_start(action)
+        if isinstance(action, act.Sweep):
+            self._check_sweep(agent, world)
+        if isinstance(action, act.Closed):
+            self._check_closed(agent)
         if isinstance(action, act.Forget) and (wanted is None or not wanted.removed):
             raise Broken(f"{agent} was forgotten, and nobody asked for it")
         if wanted and isinstance(action, (*EFFECTS, *ENDS)):
@@ -242,6 +246,22 @@ class Supervisor:
         deaths = [at for at in memory.deaths if now - at <= rule.window]
         if len(deaths) >= rule.attempts and not memory.quarantined:
             raise Broken(f"{spec.id} was restarted after {len(deaths)} deaths")
+
+    def _check_sweep(self, agent: str, world: World) -> None:
+        """What runs in a pane is adopted, not swept away, where hive remembers no launch."""
+        if not self.store.memory.get(agent, Memory(agent=agent)).live and any(
+            pane.agent == agent and not pane.dead
+            for sight in world.sights.values()
+            if isinstance(sight, Seen)
+            for pane in sight.panes
+        ):
+            raise Broken(f"{agent} was swept away, and it runs in a pane")
+
+    def _check_closed(self, agent: str) -> None:
+        launch = self.store.memory[agent].launch
+        for window in self.machine.windows(agent):
+            if window.launch == launch and self.machine.root(window):
+                raise Broken(f"{agent} was taken as closed, and its window is there")
 
     def _check_end(self, agent: str, world: World) -> None:
         """An end is only told where no pane of that launch lives in sight."""

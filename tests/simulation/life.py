@@ -324,6 +324,13 @@ def window_moved(life: Life) -> None:
         found[1].session = life.chance.choice(["mine", "p-a", "p-b"])
 
 
+def window_missed(life: Life) -> None:
+    """A look or two do not show a window that is there."""
+    found = life.any_window()
+    if found and found[1].missed_until + 5 < life.machine.time:
+        found[1].missed_until = life.machine.time + 0.8
+
+
 def server_killed(life: Life) -> None:
     life.machine.kill_server(life.chance.choice(["", "other"]))
 
@@ -350,6 +357,8 @@ def clock_jumps(life: Life) -> None:
     size = life.chance.choice([1.0, 60.0, HOUR, 24 * HOUR])
     life.machine.offset += life.chance.choice([-1, 1]) * size
     life.keeper.counted.clear()
+    for window in life.machine.windows():
+        window.missed_until = 0.0
 
 
 def supervisor_killed(life: Life) -> None:
@@ -401,6 +410,7 @@ FAULTS: list[Callable[[Life], None]] = [
     window_closed,
     window_respawned,
     window_moved,
+    window_missed,
     server_killed,
     user_opens_a_window,
     machine_rebooted,

@@ -65,6 +65,7 @@ class Window:
     code: int | None = None
     code_at: float = NEVER
     by_hand: bool = False
+    missed_until: float = 0.0
 
 
 @dataclass(eq=False)
@@ -165,7 +166,11 @@ class Machine:
             return Unseen(why="no answer within 2s")
         return Seen(
             server=tmux.server,
-            panes=tuple(self._pane(window) for window in tmux.windows if window.agent),
+            panes=tuple(
+                self._pane(window)
+                for window in tmux.windows
+                if window.agent and window.missed_until <= self.time
+            ),
         )
 
     def _pane(self, window: Window) -> Pane:
