@@ -6,6 +6,7 @@ next tick. Answers are JSON-ready and documented in docs/json.md.
 
 from __future__ import annotations
 
+import inspect
 import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
@@ -59,12 +60,12 @@ class Hive:
         """Carry out one verb; raises WrongInput for one that does not exist."""
         if verb not in VERBS:
             raise WrongInput(f"hive has no verb `{verb}`", fix="hive --help lists the commands")
+        method = getattr(self, verb)
         try:
-            return getattr(self, verb)(**args)
+            inspect.signature(method).bind(**args)
         except TypeError as error:
-            if "argument" not in str(error):
-                raise
             raise WrongInput(f"`{verb}` does not take that: {error}") from error
+        return method(**args)
 
     def tick(self) -> tuple[bool, float | None]:
         """Look, plan, act once; gives what `Keeper.tick` gives."""
@@ -170,16 +171,16 @@ class Hive:
 
     def start(self, names: Sequence[str]) -> dict[str, Any]:
         """Start these agents, whatever stopped them; those that run are left alone."""
-        down = [agent for agent in self._chosen(names) if not self._runs(agent)]
+        down = [agent for agent in self._kept(names) if not self._runs(agent)]
         return self._again(down, "hive start")
 
     def restart(self, names: Sequence[str]) -> dict[str, Any]:
         """End these agents and start them anew, at once."""
-        return self._again(self._chosen(names), "hive restart")
+        return self._again(self._kept(names), "hive restart")
 
     def stop(self, names: Sequence[str]) -> dict[str, Any]:
         """End these agents gracefully; they stay down until they are started."""
-        return self._down(self._chosen(names), "hive stop")
+        return self._down(self._named(names), "hive stop")
 
     def stop_all(self) -> dict[str, Any]:
         """End every agent of every team on this node."""
@@ -210,7 +211,6 @@ class Hive:
                     why=f"restarted by `{verb}`" if self._runs(agent) else f"started by `{verb}`",
                 )
                 for agent, one in wanted.items()
-                if not one.removed
             },
             verb.rpartition(" ")[2],
             verb,
@@ -272,6 +272,21 @@ class Hive:
 
     def _chosen(self, names: Sequence[str]) -> list[str]:
         return list(select(names, list(self._keeper.wanted)))
+
+    def _named(self, names: Sequence[str]) -> list[str]:
+        """Give the agents named, for what must never be done to all because none was named."""
+        if not names:
+            raise WrongInput("no agent is named", fix="`hive status` lists them")
+        return self._chosen(names)
+
+    def _kept(self, names: Sequence[str]) -> list[str]:
+        """Give the agents named that are to stay; what is being removed can't be started."""
+        chosen = self._named(names)
+        kept = [agent for agent in chosen if not self._keeper.wanted[agent].removed]
+        if not kept:
+            what = f"`{chosen[0].split('/', 1)[1]}` is being removed: it is no longer in the file"
+            raise HiveError(what, fix="put it back into the file, and `hive deploy`")
+        return kept
 
     def _one(self, name: str) -> str:
         chosen = self._chosen([name])

@@ -125,10 +125,13 @@ class Keeper:
         world = self.look(now)
         if self._doubt:
             self._prove(now)
-        turns = [self._turn(self._remembered(world), now)]
-        if turns[0].ended:  # what follows an end needs no second look; what was done does
+            world = self.look(now)  # whose a process is depends on what is remembered
+        self._rename()
+        turns = [self._turn(world, now)]
+        if turns[0].ended:  # what follows an end needs no second look; all else that was done does
             done = turns[0].touched - turns[0].ended
-            turns.append(self._turn(self._remembered(world), now, besides=done))
+            world = replace(world, memory=self.memory, teams=self.teams)
+            turns.append(self._turn(world, now, besides=done))
         self._try("can't ask the probes", lambda: self._ask(now))
         busy = any(turn.busy for turn in turns)
         again = now + RETRY if self._failing else None
@@ -138,9 +141,8 @@ class Keeper:
         """Plan on this world, act for all agents but those `besides`, and write."""
         turn = _Round(now=now, said=self._said)
         try:
-            self._rename()
             for action in plan(self.wanted, world, now):
-                if _whose(action) not in besides:
+                if act.whose(action) not in besides:
                     self._act(action, turn)
             self._try("can't start agents", lambda: self._start(turn))
         finally:
@@ -150,12 +152,12 @@ class Keeper:
 
     def _act(self, action: act.Action, turn: _Round) -> None:
         """Carry out one action. Where that fails, nothing of it is written: it is asked again."""
-        agent = _whose(action)
+        agent = act.whose(action)
         turn.touched |= {agent} - {""}
-        what = f"{agent}: can't {type(action).__name__.lower()}"
+        what = f"{agent}: could not carry out `{type(action).__name__}`"
         failed = self._try(what, lambda: self._do[type(action)](action, turn))
         if failed:
-            turn.say(agent, "delayed", f"{failed}; tried again")
+            turn.say(agent, "delayed", f"{failed}; it is tried again")
         turn.busy |= not failed and not isinstance(action, act.Wait | act.Note | act.Start)
 
     def _try(self, what: str, do: Callable[[], None]) -> str:
@@ -189,10 +191,6 @@ class Keeper:
         self.store.add([Event(agent="", kind="store", text=text, at=now)])
         self.reload()
         self._doubt = ""
-
-    def _remembered(self, world: World) -> World:
-        """Give the world with what is remembered now."""
-        return replace(world, memory=self.memory, teams=self.teams)
 
     def look(self, now: float) -> World:
         """See everything once."""
@@ -383,15 +381,6 @@ def _launched(action: act.Start, one: Launching, opened: Opened, boot: str) -> M
         started=opened.pane.started,
         boot=boot,
     )
-
-
-def _whose(action: act.Action) -> str:
-    """Give the agent whose action it is; "" for what concerns none, or a whole team."""
-    if isinstance(action, act.Wait | act.Hold):
-        return ""
-    if isinstance(action, act.Kill | act.Sweep | act.Close | act.Forget):
-        return action.agent
-    return action.after.agent
 
 
 def _asked(action: act.Stop) -> str:

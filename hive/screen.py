@@ -66,8 +66,8 @@ def agents_table(agents: Iterable[Record], now: float, *, usage: bool = True) ->
     if usage:
         columns |= {
             "restarts": [Text(str(one["restarts"] or "")) for one in rows],
-            "cpu": [Text(percent(one["cpu"])) for one in rows],
-            "memory": [Text(_size(one["memory"])) for one in rows],
+            "cpu": [Text(percent(one["cpu"]) if _uses(one) else "") for one in rows],
+            "memory": [Text(_size(one["memory"]) if _uses(one) else "") for one in rows],
         }
     columns["why"] = [Text(clean(one["reason"])) for one in rows]
     kept = {name: cells for name, cells in columns.items() if any(cell.plain for cell in cells)}
@@ -201,6 +201,11 @@ def moment(text: str, form: str = DAY) -> str:
 def percent(cores: float | None) -> str:
     """Say CPU use as a part of one core: `150%` are one core and a half."""
     return "" if cores is None else f"{cores * 100:.0f}%"
+
+
+def _uses(one: Record) -> bool:
+    """Whether anything of an agent runs: its program, or what that left behind."""
+    return one["pid"] is not None or bool(one["memory"])
 
 
 def _size(memory: int | None) -> str:

@@ -35,6 +35,13 @@ SOON = 0.05
 AGAIN = 1
 """The exit code after which the guard starts another worker."""
 
+TIDY = 600.0
+"""Seconds between two times at which files that nobody needs any more are dropped."""
+
+LONGEST = 1 << 20
+KEPT = 1 << 18
+"""A log of more than `LONGEST` bytes is cut down to its last `KEPT`."""
+
 _log = logging.getLogger("hive")
 
 
@@ -51,33 +58,38 @@ class Supervisor:
         self._store = Store.open(state.db)
         self._node = Node(state)
         self._probes = Probes()
-        self._hive = Hive(Keeper(self._store, self._node, Questions(self._probes)), time.time)
+        self._keeper = Keeper(self._store, self._node, Questions(self._probes))
+        self._hive = Hive(self._keeper, time.time)
         self._selector = selectors.DefaultSelector()
         self._listener = self._listen()
         self._guard = guard.parent()
         self._orphaned = False
         self._ended = False
+        self._failure = ""
+        self._tidy_at = 0.0
         self._signals = self._catch_signals()
 
-    def run(self) -> bool:
-        """Loop until asked to end; gives whether the guard has died and must be replaced."""
+    def run(self) -> int:
+        """Loop until asked to end; gives the exit code: 0, or `AGAIN` where the guard has died."""
         self._begin()
         due = 0.0
         while not (self._ended or self._orphaned or self._over()):
             woken = self._wait(due)
             if woken or time.monotonic() >= due:
                 due = time.monotonic() + self._tick()
-        return self._orphaned
+        if not (self._ended or self._hive.ending):
+            return AGAIN
+        _log.info("supervisor ended, as it was asked to")
+        return 0
 
     def close(self) -> None:
         """Give back everything, and leave the agents as they are."""
-        self._listener.close()
-        self._probes.close()
-        if self._hive.ending:
-            self._node.leave()
-        else:
-            self._node.hang_up()
-        self._store.close()
+        leave = self._node.leave if self._hive.ending else self._node.hang_up
+        for give_back in (self._listener.close, self._probes.close, leave, self._store.close):
+            try:
+                give_back()
+            except (HiveError, OSError):  # the rest is given back all the same
+                _log.exception("could not give everything back")
 
     def _begin(self) -> None:
         self._selector.register(self._node.deaths.fileno(), selectors.EVENT_READ, self._died)
@@ -86,7 +98,10 @@ class Supervisor:
             self._node.deaths.watch(self._guard, procs.started(self._guard) or 0)
         text = f"supervisor started, pid {os.getpid()}"
         _log.info(text)
-        self._store.add([Event(agent="", kind="supervisor", text=text, at=time.time())])
+        try:
+            self._store.add([Event(agent="", kind="supervisor", text=text, at=time.time())])
+        except HiveError as error:  # the agents are watched all the same
+            _log.warning("%s", error)
 
     def _listen(self) -> Listener:
         listener = Listener(str(self._state.socket), self._hive.answer)
@@ -100,7 +115,8 @@ class Supervisor:
         theirs.setblocking(False)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._finish)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        # Not SIG_IGN: what this process starts, the tmux server too, would inherit that.
+        signal.signal(signal.SIGHUP, lambda _number, _frame: None)
         signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
         self._waker = theirs
         self._selector.register(ours, selectors.EVENT_READ, lambda: bool(ours.recv(64)))
@@ -125,7 +141,7 @@ class Supervisor:
 
     def _died(self) -> bool:
         pids = self._node.deaths.read()
-        self._orphaned = self._guard in pids
+        self._orphaned |= self._guard in pids
         return bool(pids)
 
     def _answered(self) -> bool:
@@ -137,12 +153,22 @@ class Supervisor:
         try:
             busy, moment = self._hive.tick()
         except HiveError as error:
-            _log.warning("tick: %s", error)
+            if str(error) != self._failure:
+                _log.warning("tick: %s", error)
+            self._failure = str(error)
             return RETRY
+        self._failure = ""
+        if time.monotonic() >= self._tidy_at:
+            self._tidy()
         if busy:
             return SOON
         rest = PULSE if moment is None else moment - time.time()
         return min(PULSE, max(SOON / 5, rest))
+
+    def _tidy(self) -> None:
+        self._tidy_at = time.monotonic() + TIDY
+        self._node.tidy(self._keeper.memory)
+        shorten(self._state.log)
 
     def _upkeep(self) -> None:
         if self._listener.missing():
@@ -156,7 +182,10 @@ class Supervisor:
 
 
 def run(root: Path) -> int:
-    """Supervise this node until asked to end; gives the exit code for the guard."""
+    """Supervise this node until asked to end; gives the exit code for the guard.
+
+    Where the guard is gone, and nobody asked for an end, this process becomes the guard.
+    """
     state = State(root)
     state.prepare()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
@@ -166,16 +195,41 @@ def run(root: Path) -> int:
     except Locked as error:
         _log.info("%s", error)
         return guard.LOCKED
-    supervisor = Supervisor(state, lock)
-    try:
-        orphaned = supervisor.run()
-    except Lost:
-        _log.warning("the lock's file is gone: starting anew")
-        return AGAIN
-    finally:
-        supervisor.close()
-        lock.release()
-    if orphaned:
+    code = _supervise(state, lock)
+    if code and guard.parent() and not guard.parent_is_guard():
         _log.warning("the guard is gone: taking its place")
         guard.become(str(root), dict(os.environ))
-    return 0
+    lock.release()
+    return code
+
+
+def _supervise(state: State, lock: NodeLock) -> int:
+    """Supervise with the lock held; whatever ends that is in the log, bugs with a traceback."""
+    try:
+        supervisor = Supervisor(state, lock)
+        try:
+            return supervisor.run()
+        finally:
+            supervisor.close()
+    except Lost:
+        _log.warning("the lock's file is gone: starting anew")
+    except HiveError as error:
+        _log.error("%s", error)
+    except Exception:  # noqa: BLE001 - even a bug must be in the log, and end in a new worker
+        _log.exception("a bug ended the supervisor; it is started again")
+    return AGAIN
+
+
+def shorten(log: Path) -> None:
+    """Keep the end of a log that has grown long; who has it open appends behind what is kept."""
+    try:
+        if log.stat().st_size <= LONGEST:
+            return
+        with log.open("r+b") as file:
+            file.seek(-KEPT, os.SEEK_END)
+            kept = file.read().partition(b"\n")[2]
+            file.seek(0)
+            file.write(kept)
+            file.truncate()
+    except OSError as error:  # a long log does no harm
+        _log.warning("can't shorten the log: %s", error)

@@ -6,8 +6,10 @@ reported. A pane's root is dead when the process table says so, whatever tmux be
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
+import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -20,7 +22,7 @@ from hive.core.actions import Stop
 from hive.core.belonging import belonging, usage
 from hive.core.spec import Agent
 from hive.core.trees import Process, Tag
-from hive.core.world import Memory, Pane, Seen, Server, Sight, Tree, Wanted
+from hive.core.world import Memory, Pane, Seen, Server, Sight, Tree, Unseen, Wanted
 from hive.errors import HiveError
 
 SAMPLE = 1.0
@@ -28,6 +30,11 @@ SAMPLE = 1.0
 
 SCREEN = 200
 """How many lines of an agent's screen a certificate keeps."""
+
+YOUNG = 600.0
+"""Seconds for which a launch's file stays in any case: a tmux that hangs may still open it."""
+
+_log = logging.getLogger("hive")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +63,7 @@ class Node:
         self._state = state
         self._procs = procs.Procs(state=str(state.root))
         self._known: Mapping[tuple[int, int], Tag] = {}
+        self._instance = state.instance
         self._tmux: dict[str, Tmux] = {}
         self._boot = procs.boot()
         self._looked = Looked(sights={}, trees={}, boot=self._boot)
@@ -74,15 +82,12 @@ class Node:
         sights = {socket: server.look() for socket, server in servers.items()}
         processes = self._procs.look()
         sights = {socket: self._complete(sight, processes) for socket, sight in sights.items()}
-        panes = [pane for sight in sights.values() for pane in _panes(sight)]
-        roots = {pane.pid: Tag(agent=pane.agent, launch=pane.launch) for pane in panes}
         found = belonging(
             processes,
             self._procs.tags(),
-            roots={pid: tag for pid, tag in roots.items() if pid in processes},
+            roots=_roots(sights),
             current={agent: one.launch for agent, one in memory.items()},
-            never={os.getpid(), os.getppid()}
-            | {sight.server.pid for sight in sights.values() if isinstance(sight, Seen)},
+            never={os.getpid(), os.getppid(), *_servers(sights, known, processes)},
             before=self._known,
         )
         self._known = found.known
@@ -200,13 +205,30 @@ class Node:
         return sum(procs.memory([process.pid for process in tree.current]).values())
 
     def tidy(self, memory: Mapping[str, Memory]) -> None:
-        """Drop the files of launches that are over, and servers nobody needs."""
-        launch.forget(self._state.launches, {one.launch for one in memory.values()})
+        """Drop the files of launches that are over, and that no pane may be respawned with.
+
+        Where a tmux server could not be looked at, its panes may be any: all files stay.
+        """
+        sights = self._looked.sights.values()
+        if any(isinstance(sight, Unseen) for sight in sights):
+            return
+        keep = {one.launch for one in memory.values()}
+        keep |= {pane.launch for sight in sights for pane in _panes(sight)}
+        last = time.time() - YOUNG
+        try:
+            files = list(self._state.launches.iterdir())
+            keep |= {file.name.partition(".")[0] for file in files if file.stat().st_mtime > last}
+            launch.forget(self._state.launches, keep)
+        except OSError as error:  # a file that stays does no harm
+            _log.warning("can't tidy up the launches' files: %s", error)
 
     def leave(self) -> None:
         """Take back whatever hive keeps for itself on the tmux servers."""
         for server in self._tmux.values():
-            server.leave()
+            try:
+                server.leave()
+            except HiveError as error:  # the other servers are left all the same
+                _log.warning("can't leave tmux: %s", error)
         self._close()
 
     def hang_up(self) -> None:
@@ -221,7 +243,7 @@ class Node:
 
     def _server(self, socket: str, known: Server | None = None) -> Tmux:
         if socket not in self._tmux:
-            self._tmux[socket] = Tmux(socket, self._state.instance, known=known)
+            self._tmux[socket] = Tmux(socket, self._instance, known=known)
         return self._tmux[socket]
 
     def _complete(self, sight: Sight, processes: Mapping[int, Process]) -> Sight:
@@ -261,6 +283,30 @@ class Node:
         trees = self._looked.trees
         self._cores = usage(before, trees, now - then) if before and now > then else {}
         self._sample = (now, trees)
+
+
+def _roots(sights: Mapping[str, Sight]) -> dict[int, Tag]:
+    """Give the roots of the panes that live: a dead one's pid may be a stranger's by now."""
+    return {
+        pane.pid: Tag(agent=pane.agent, launch=pane.launch)
+        for sight in sights.values()
+        for pane in _panes(sight)
+        if not pane.dead
+    }
+
+
+def _servers(
+    sights: Mapping[str, Sight],
+    known: Mapping[str, Server | None],
+    processes: Mapping[int, Process],
+) -> set[int]:
+    """Give the pids of the tmux servers, also of those that could not be looked at this time."""
+    found = {sight.server.pid for sight in sights.values() if isinstance(sight, Seen)}
+    for server in known.values():
+        process = processes.get(server.pid) if server else None
+        if server and process and process.started == server.started:
+            found.add(server.pid)
+    return found
 
 
 def _panes(sight: Sight) -> tuple[Pane, ...]:

@@ -33,7 +33,10 @@ def _change(verb: str, names: list[str], patience: float, *, json: bool) -> None
     reply = remote.ask(verb, names=names)
     if patience:
         chosen = remote.ask("status", names=names)["agents"]
-        progress.wait({one["id"] for one in chosen}, patience, quiet=json)
+        records = progress.wait({one["id"] for one in chosen}, patience, quiet=json)
+        if output.interactive() and not json:
+            for one in records:  # what was redrawn meanwhile is gone from the screen
+                output.say(progress.line(one))
     if json:
         output.as_json(reply)
     elif not reply["agents"]:

@@ -41,7 +41,7 @@ UP, DOWN = {"k", "\x1b[A", "\x1bOA"}, {"j", "\x1b[B", "\x1bOB"}
 def run() -> None:
     """Show everything until `q` or Ctrl-C."""
     if not output.interactive():
-        output.show(screen.status(remote.look("status", names=[]), time.time()))
+        output.show(screen.status(remote.look("status", names=[]), time.time()), whole=True)
         return
     with _ending_cleanly(), _keys() as read:
         try:

@@ -16,7 +16,9 @@ Name = Annotated[
 ]
 Names = Annotated[
     list[str],
-    typer.Argument(metavar="NAME", help="Agents or teams: `team/agent`, `agent` or `team`."),
+    typer.Argument(
+        metavar="NAME", help="Agents or teams: `team/agent` or `team`; `*` is any name."
+    ),
 ]
 AnyNames = Annotated[
     list[str] | None,

@@ -35,9 +35,8 @@ def _refuse_bad(records: list[Record]) -> None:
     bad = [one for one in records if one["state"] == "failed" or not one["settled"]]
     if not bad:
         return
-    names = "".join(f"\n    {one['agent']}  {one['state']}: {one['reason']}" for one in bad)
     raise HiveError(
-        f"{count(len(bad), 'agent')} of {len(records)} did not come up:{names}",
+        f"{count(len(bad), 'agent')} of {len(records)} did not come up:{remote.listed(bad)}",
         fix=f"hive why {bad[0]['agent']}",
     )
 
@@ -60,9 +59,14 @@ def lines() -> Progress:
         for one in records:
             if known.get(one["id"]) != one["state"]:
                 known[one["id"]] = one["state"]
-                output.say(f"{one['agent']}  {one['state']}: {one['reason']}")
+                output.say(line(one))
 
     return progress
+
+
+def line(one: Record) -> str:
+    """Say what an agent is, and why."""
+    return f"{one['agent']}  {one['state']}: {one['reason']}"
 
 
 def _redrawn() -> Iterator[Progress]:

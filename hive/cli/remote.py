@@ -118,7 +118,7 @@ def settle(
     """
     last = time.monotonic() + timeout
     while True:
-        status = _status()
+        status = _status(last)
         records = [one for one in status["agents"] if one["id"] in ids]
         progress(records)
         stuck = hopeless(status)
@@ -126,18 +126,24 @@ def settle(
         if not open_:
             return records
         if time.monotonic() > last:
-            raise late(open_, timeout)
+            bad = [one for one in records if one["id"] in stuck or one["state"] == "failed"]
+            raise late(open_, timeout, bad)
         time.sleep(POLL)
 
 
-def late(records: list[Record], timeout: float) -> TimedOut:
-    """Build the error that names the agents which are not where they should be in time."""
-    names = "".join(f"\n    {one['agent']}  {one['state']}: {one['reason']}" for one in records)
+def late(records: list[Record], timeout: float, bad: list[Record]) -> TimedOut:
+    """Build the error that names who is not there in time, and who is not waited for any more."""
+    others = f"\n  and {count(len(bad), 'agent')} did not come up:{listed(bad)}" if bad else ""
     return TimedOut(
         f"not done after {span(timeout)}, and hive goes on with "
-        f"{count(len(records), 'agent')}:{names}",
+        f"{count(len(records), 'agent')}:{listed(records)}{others}",
         fix=f"hive why {records[0]['agent']}",
     )
+
+
+def listed(records: list[Record]) -> str:
+    """Give each agent on a line of its own, with its state and the reason."""
+    return "".join(f"\n    {one['agent']}  {one['state']}: {one['reason']}" for one in records)
 
 
 def hopeless(status: Record) -> set[str]:
@@ -166,13 +172,22 @@ def _waits(one: Record) -> bool:
     return bool(one["wanted"] == "up" and one["state"] == "starting" and not one["pid"])
 
 
-def _status() -> Record:
-    """Ask what all agents are, through a restart of the supervisor."""
+def _status(enough: float) -> Record:
+    """Ask what all agents are, through a restart of the supervisor.
+
+    One that is silent is waited for until `enough`, but gets a moment for each answer.
+    """
     last = time.monotonic() + AWAY
     while True:
+        left = min(enough, last) - time.monotonic()
         try:
-            found: Record = ask("status", names=[])
-        except (NotRunning, TimedOut):
+            found: Record = ask_socket(
+                str(state().socket), "status", {"names": []}, timeout=max(PATIENCE, left)
+            )
+        except TimedOut:
+            if time.monotonic() > min(enough, last):
+                raise
+        except NotRunning:
             if time.monotonic() > last:
                 raise
             time.sleep(POLL)

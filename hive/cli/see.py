@@ -31,7 +31,7 @@ def status(names: AnyNames = None, json: Json = False) -> None:
         return
     from hive import screen
 
-    output.show(screen.status(record, time.time()))
+    output.show(screen.status(record, time.time()), whole=True)
 
 
 def monitor(json: Json = False) -> None:

@@ -185,3 +185,10 @@ Action = (
     | Hold
     | Wait
 )
+
+
+def whose(action: Action) -> str:
+    """Give the id of the agent that an action is for; "" where it is for none, or for a team."""
+    if isinstance(action, Wait | Hold):
+        return ""
+    return action.agent if isinstance(action, Kill | Sweep | Close | Forget) else action.after.agent

@@ -24,6 +24,7 @@ def agent(number: int = 0, state: str = "ready", **changes: Any) -> dict[str, An
         "state": state,
         "reason": "it runs",
         "since": iso(NOON - 90),
+        "pid": 4711,
         "restarts": 2,
         "cpu": 0.5,
         "memory": 40_000_000,
@@ -97,6 +98,16 @@ def test_what_nobody_measured_is_not_drawn():
 
     assert lines[0].split() == ["agent", "state", "for", "why"]
     assert lines[-1] == "1 agent: 1 ready"
+
+
+def test_what_does_not_run_uses_nothing_unless_it_left_something_behind():
+    gone = agent(0, "failed", pid=None, cpu=0.0, memory=0, restarts=0)
+    left = agent(1, "backing-off", pid=None, cpu=0.0, restarts=0)
+
+    lines = drawn(screen.status(status([gone, left]), NOON))
+
+    assert line_of(lines, "dev-0").split()[1:4] == ["failed", "1m", "it"]
+    assert line_of(lines, "dev-1").split()[1:5] == ["backing-off", "1m", "0%", "38.1M"]
 
 
 def test_status_without_a_supervisor_says_so():

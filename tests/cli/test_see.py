@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import socket
+import time
 from typing import Any
 
 import pytest
 
-from hive.cli import hot, monitor, remote, see
+from hive.cli import hot, monitor, output, remote, see
 from hive.errors import TimedOut
 from hive.screen import View
 
@@ -132,6 +134,30 @@ def test_settle_names_who_is_late_and_why(supervisor):
     assert "web/b" not in str(caught.value)
 
 
+def test_settle_names_also_who_failed_meanwhile(supervisor):
+    failed = agent("b", "failed", reason="3 deaths")
+    supervisor.answers["status"] = status(agent("a", "starting"), failed, waiting("c", "b"))
+
+    with pytest.raises(TimedOut, match="goes on with 1 agent:\n    web/a  starting") as caught:
+        remote.settle({"Task/web/a", "Task/web/b", "Task/web/c"}, 0.2)
+
+    told = caught.value.what.partition("2 agents did not come up:")[2]
+    assert "web/b  failed: 3 deaths" in told and "web/c  starting" in told
+
+
+def test_settle_waits_for_a_silent_supervisor_no_longer_than_it_was_told(state, monkeypatch):
+    monkeypatch.setattr(remote, "PATIENCE", 0.2)
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(state / "hive.sock"))
+        silent.listen()
+        began = time.monotonic()
+
+        with pytest.raises(TimedOut):
+            remote.settle({"Task/web/a"}, 0.2)
+
+    assert time.monotonic() - began < remote.AWAY
+
+
 def test_the_environment_that_agents_inherit_has_nothing_of_hives(monkeypatch):
     for name in ("HIVE_STATE", "HIVE_AGENT", "TMUX", "TMUX_PANE", "TMUX_TMPDIR", "MY_HIVE_X"):
         monkeypatch.setenv(name, "x")
@@ -166,6 +192,26 @@ def test_a_change_waits_for_those_named_and_prints_each_state(supervisor, capsys
 
     assert supervisor.asked[0] == (verb, {"names": ["web/a"]})
     assert capsys.readouterr().out.splitlines()[-1] == f"web/a  {there['state']}: because"
+
+
+def test_a_change_on_a_terminal_leaves_a_line_on_the_screen(supervisor, capsys, monkeypatch):
+    monkeypatch.setattr(output, "interactive", lambda: True)
+    supervisor.answers["restart"] = {"version": 1, "agents": ["web/a"]}
+    supervisor.answers["status"] = status(agent("a"))
+
+    assert hot.run(["restart", "web/a"]) == 0
+
+    assert capsys.readouterr().out.splitlines()[-1] == "web/a  ready: because"
+
+
+@pytest.mark.parametrize("words", [["status"], ["monitor"]])
+def test_a_pipe_gets_every_reason_whole(supervisor, capsys, words):
+    reason = "word " * 60 + "end"
+    supervisor.answers["status"] = status(agent("a", reason=reason))
+
+    assert hot.run(words) == 0
+
+    assert reason in capsys.readouterr().out
 
 
 def test_a_change_need_not_be_waited_for(supervisor, capsys):
