@@ -84,8 +84,9 @@ class Supervisor:
 
     def close(self) -> None:
         """Give back everything, and leave the agents as they are."""
-        leave = self._node.leave if self._hive.ending else self._node.hang_up
-        for give_back in (self._listener.close, self._probes.close, leave, self._store.close):
+        leave = [self._node.leave] if self._hive.ending else []
+        closing = (self._listener.close, self._probes.close, self._node.release, self._store.close)
+        for give_back in (*leave, *closing):
             try:
                 give_back()
             except (HiveError, OSError):  # the rest is given back all the same
@@ -179,6 +180,7 @@ class Supervisor:
             self._orphaned = True
         if not self._lock.held:  # its file was deleted: another could take it too
             raise Lost
+        self._lock.beat()
 
 
 def run(root: Path) -> int:

@@ -85,7 +85,7 @@ class Bench:
 
     def close(self) -> None:
         self.probes.close()
-        self.node.hang_up()
+        self.node.release()
         self.store.close()
 
 

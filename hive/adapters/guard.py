@@ -35,16 +35,37 @@ DELAYS = (0.0, 0.5, 1.0, 2.0, 4.0)
 LONG_LIFE = 60.0
 """Seconds after which a worker's earlier crashes are forgotten."""
 
+HUNG = 30.0
+"""Seconds without a sign of life after which a worker is killed, and another started."""
+
+LOOK = 5.0
+"""Seconds between two looks for a sign of life."""
+
 ENDINGS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Guard:
-    """One worker, kept running; `command` is what is executed, `log` takes its stderr."""
+    """One worker, kept running; `command` is what is executed, `log` takes its stderr.
 
-    def __init__(self, command: list[str], log: str, *, long_life: float = LONG_LIFE) -> None:
+    `pulse` is the file whose time of change is the worker's sign of life; with "" it needs none.
+    """
+
+    def __init__(
+        self,
+        command: list[str],
+        log: str,
+        *,
+        pulse: str = "",
+        long_life: float = LONG_LIFE,
+        hung: float = HUNG,
+    ) -> None:
         self._command = command
         self._log = log
+        self._pulse = pulse
         self._long_life = long_life
+        self._hung = hung
+        self._beat = 0.0
+        self._heard = 0.0
         self._worker = 0
         self._asked = False
         self._crashes = 0
@@ -93,12 +114,28 @@ class Guard:
 
     def _wait(self) -> int:
         """Reap whatever ends, until it is the worker; give its exit code, -N for signal N."""
+        self._heard = time.monotonic()
         while True:
             for pid, code in _reaped():
                 if pid == self._worker:
                     self._worker = 0
                     return code
-            self._hear(None)
+            self._hear(min(LOOK, self._hung) if self._pulse else None)
+            if self._pulse and self._is_hung():
+                _say(f"the supervisor gave no sign of life for {self._hung:g} s; it is killed")
+                os.kill(self._worker, signal.SIGKILL)  # not yet reaped, so the pid is its own
+                self._heard = time.monotonic()
+
+    def _is_hung(self) -> bool:
+        """Whether the worker's sign of life has been the same for too long."""
+        try:
+            beat = os.stat(self._pulse).st_mtime  # noqa: PTH116 - pathlib is too big for a guard
+        except OSError:
+            beat = 0.0
+        now = time.monotonic()
+        if beat != self._beat:
+            self._beat, self._heard = beat, now
+        return now - self._heard > self._hung
 
     def _pause(self, seconds: float) -> None:
         last = time.monotonic() + seconds
@@ -115,9 +152,16 @@ class Guard:
                 os.kill(self._worker, signal.SIGTERM)  # not yet reaped, so the pid is its own
 
 
-def run(command: list[str], log: str, *, long_life: float = LONG_LIFE) -> int:
+def run(
+    command: list[str],
+    log: str,
+    *,
+    pulse: str = "",
+    long_life: float = LONG_LIFE,
+    hung: float = HUNG,
+) -> int:
     """Guard `command` in this process, which must have nothing else to do; give the exit code."""
-    return Guard(command, log, long_life=long_life).run()
+    return Guard(command, log, pulse=pulse, long_life=long_life, hung=hung).run()
 
 
 def start(state_root: str, environ: Mapping[str, str]) -> int:
@@ -237,7 +281,8 @@ def main() -> int:
     if os.getpgrp() != os.getpid():
         os.setsid()
     command = [sys.executable, "-m", "hive", "supervise", "--worker"]
-    return run(command, os.path.join(root, "supervisor.log"))  # noqa: PTH118 - as in `become`
+    log, lock = (os.path.join(root, name) for name in ("supervisor.log", "supervisor.lock"))  # noqa: PTH118
+    return run(command, log, pulse=lock)
 
 
 if __name__ == "__main__":

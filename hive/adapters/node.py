@@ -229,15 +229,9 @@ class Node:
                 server.leave()
             except HiveError as error:  # the other servers are left all the same
                 _log.warning("can't leave tmux: %s", error)
-        self._close()
 
-    def hang_up(self) -> None:
-        """Drop the connections, and leave everything as it is."""
-        for server in self._tmux.values():
-            server.hang_up()
-        self._close()
-
-    def _close(self) -> None:
+    def release(self) -> None:
+        """Look no more, and leave everything as it is."""
         self.deaths.close()
         self._procs.close()
 

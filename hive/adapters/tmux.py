@@ -25,6 +25,9 @@ __all__ = ["Tmux", "argv", "marks"]
 ENDING = 0.5
 """Seconds a server that lost its socket's file has to end, before it is told to make it again."""
 
+HUNG = 1.0
+"""Seconds a server gets for an answer that gave none in time: others wait meanwhile."""
+
 FULL = 50
 """How many lines of commands may take one timeout."""
 
@@ -73,6 +76,7 @@ class Tmux:
         self._instance = instance
         self._home = home
         self._timeout = timeout
+        self._patience = timeout
         self._server = known
 
     def look(self) -> Sight:
@@ -191,9 +195,6 @@ class Tmux:
         with suppress(Silent):  # a later hive will do it
             self._run([panes.leave_hall(self._instance)])
 
-    def hang_up(self) -> None:
-        """Leave everything as it is: no connection is kept between two questions."""
-
     def _run(self, commands: Sequence[str]) -> list[Reply]:
         """Give the replies; none where there certainly is no server."""
         try:
@@ -206,8 +207,14 @@ class Tmux:
     def _told(self, commands: Sequence[str], *, start: bool = False) -> list[Reply]:
         if not commands:
             return []
-        patience = self._timeout * (1 + len(commands) // FULL)
-        return run(self._socket, commands, patience, home=self._home, start=start)
+        patience = self._patience * (1 + len(commands) // FULL)
+        try:
+            replies = run(self._socket, commands, patience, home=self._home, start=start)
+        except Silent:
+            self._patience = min(HUNG, self._timeout)
+            raise
+        self._patience = self._timeout
+        return replies
 
     def _met(self, who: Reply) -> Server:
         """Remember the server that answered `_PID`."""

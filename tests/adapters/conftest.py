@@ -96,7 +96,6 @@ class Bench:
 
     def close(self) -> None:
         """End the server and everything that was started under it."""
-        self.tmux.hang_up()
         end(self._left)
 
 
