@@ -160,8 +160,8 @@ class Hive:
         """Make what is wanted equal to the file, and tell each change."""
         specs = [from_dict(values) for values in agents]
         changes = compare(self._keeper.wanted, specs, project=project, teams=teams)
+        self._refuse_foreign(specs, changes)
         if not dry_run:
-            self._refuse_foreign(specs, changes)
             self._remember(project, environ)
             self._want(apply(self._keeper.wanted, changes, specs), "deploy", path or "hive deploy")
             updated = {change.agent for change in changes if change.kind == "update"}
@@ -271,7 +271,8 @@ class Hive:
         )
 
     def _chosen(self, names: Sequence[str]) -> list[str]:
-        return list(select(names, list(self._keeper.wanted)))
+        wanted = self._keeper.wanted
+        return list(select(names, sorted(wanted, key=lambda name: wanted[name].agent.place)))
 
     def _named(self, names: Sequence[str]) -> list[str]:
         """Give the agents named, for what must never be done to all because none was named."""

@@ -217,7 +217,8 @@ def _record(known: _Known, agent: str) -> dict[str, Any]:
 
 
 def _chosen(known: _Known, names: Sequence[str]) -> list[str]:
-    return list(select(names, list(known.wanted)))
+    wanted = known.wanted
+    return list(select(names, sorted(wanted, key=lambda name: wanted[name].agent.place)))
 
 
 def _one(known: _Known, name: str) -> str:

@@ -124,6 +124,7 @@ def test_a_session_that_is_not_ours_is_an_error_and_left_alone(corner: Corner):
     done = corner.run("deploy")
 
     assert done.returncode == 1
+    corner.hive("deploy", "--dry-run", code=1)
     assert "Task-frontend" in done.stderr and "not hive's" in done.stderr
     panes = corner.tmux("list-panes", "-t", "Task-frontend", "-F", "#{pane_start_command}")
     assert panes.split("\n")[0].strip('"') == "sleep 500"

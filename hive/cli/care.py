@@ -138,15 +138,15 @@ def _reset(names: list[str]) -> Any:
 def _reset_hard(names: list[str], *, yes: bool, json: bool) -> None:
     if names:
         raise WrongInput("`--hard` is for everything", fix="leave out the names, or `--hard`")
-    if not yes:
-        if not (sys.stdin.isatty() and output.interactive()):
-            raise WrongInput("`--hard` asks first, and nobody is there", fix="add --yes")
-        typer.confirm("Forget everything that hive knows of its agents?", abort=True)
     from hive.adapters.state import holder
     from hive.offline import Offline
 
     if holder(remote.state()):
         raise HiveError("a supervisor runs, and has the store open", fix="hive stop-all")
+    if not yes:
+        if not (sys.stdin.isatty() and output.interactive()):
+            raise WrongInput("`--hard` asks first, and nobody is there", fix="add --yes")
+        typer.confirm("Forget everything that hive knows of its agents?", abort=True)
     backup = Offline(remote.state()).start_afresh()
     if json:
         output.as_json({"version": VERSION, "backup": str(backup)})

@@ -116,6 +116,9 @@ def _lines(names: list[str]) -> dict[str, Any] | None:
     return {"name": names[0], "lines": LINES} if len(names) == 1 else None
 
 
+PATIENCE = 5.0
+"""Seconds a supervisor gets before the long way is taken, which can do without one."""
+
 _HOT: dict[str, Callable[[list[str]], dict[str, Any] | None]] = {
     "status": lambda names: {"names": names},
     "why": _one,
@@ -127,10 +130,11 @@ _HOT: dict[str, Callable[[list[str]], dict[str, Any] | None]] = {
 def _asked(verb: str, args: dict[str, Any]) -> int | None:
     from hive.adapters.channel import Unreachable, ask
     from hive.adapters.state import locate
+    from hive.errors import TimedOut
 
     try:
-        answer = ask(str(locate(os.environ).socket), verb, args)
-    except Unreachable:
+        answer = ask(str(locate(os.environ).socket), verb, args, timeout=PATIENCE)
+    except (Unreachable, TimedOut):
         return None
     output.as_json(answer)
     return 0

@@ -14,11 +14,15 @@ from typing import Any
 from hive.adapters.channel import Unreachable
 from hive.adapters.channel import ask as ask_socket
 from hive.adapters.state import State, locate
+from hive.cli import output
 from hive.core.wording import count, span
 from hive.errors import NotRunning, TimedOut
 
 PATIENCE = 5.0
 """Seconds a changing verb waits for a supervisor that left its socket and may come back."""
+
+SILENCE = 10.0
+"""Seconds a reading verb waits for a supervisor that runs and says nothing."""
 
 STARTUP = 20.0
 """Seconds a supervisor gets to come up: long enough for a machine that is busy."""
@@ -54,13 +58,16 @@ def ask(verb: str, **args: Any) -> Any:
 
 
 def look(verb: str, **args: Any) -> Any:
-    """Have a reading verb answered: by the supervisor, or from the store where none runs."""
+    """Have a reading verb answered: by the supervisor, or from the store where none answers."""
     try:
-        return ask_socket(str(state().socket), verb, args)
+        return ask_socket(str(state().socket), verb, args, timeout=SILENCE)
     except Unreachable:
-        from hive.offline import Offline
+        pass
+    except TimedOut as error:
+        output.note(f"{error.what}: what follows is what it wrote last")
+    from hive.offline import Offline
 
-        return getattr(Offline(state()), verb)(**args)
+    return getattr(Offline(state()), verb)(**args)
 
 
 def answers() -> bool:

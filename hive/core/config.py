@@ -1,27 +1,32 @@
 """From the text of a `hive.toml` to its model, with every mistake found on the way.
 
 Nothing is guessed: an unknown key is a mistake. What is wrong is then left out and the rest read
-again, so that the checks that come after (folders, programs, names) are told in the same breath.
+again, so that the checks that come after (folders, programs, names) are told in the same breath;
+what was left out is remembered, so that nothing is told that only follows from it.
 """
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from hive.core import names
+from hive.core import names, repeats
 from hive.core.mistakes import Mistake, Wrong, excerpt, placed, refusal, shown
 from hive.core.model import File
 from hive.core.positions import Path, find
+from hive.errors import WrongInput
 
 PLACEHOLDER = ":"
 """The command of an agent whose own can't be read: it passes every check that follows."""
+
+NOWHERE = "/dev/null/nowhere"
+"""The directory of a table whose own can't be read: nothing in it is looked for."""
 
 OTHER_WORDS = {
     "agent": "agents",
@@ -64,53 +69,92 @@ _KEYS = re.compile(r"\('([^()]*)',?\)")
 _BETWEEN = "', '"
 _LARGE = 10**18
 _DEEPEST = 50
+_MOST_REPEATS = 100
+_STAND_INS = {"run": PLACEHOLDER, "directory": NOWHERE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parsed:
     """What a text says: `file` is None where so much is wrong that nothing further can be checked.
 
-    With any `wrongs`, `file` holds only what could be read, and is good for checks alone.
+    With any mistake, `file` holds only what could be read, and is good for checks alone; `lost`
+    is the place of everything that was left out.
     """
 
     file: File | None
     wrongs: tuple[Wrong, ...]
+    lost: frozenset[Path]
+    _source: _Source
+
+    def refusal(self, found: Iterable[Wrong] = ()) -> WrongInput | None:
+        """Give the error that tells every mistake, with those `found` since; None without any."""
+        source = self._source
+        mistakes = [*source.repeated, *placed((*self.wrongs, *found), source.text)]
+        if not mistakes:
+            return None
+        return refusal(sorted(mistakes, key=lambda mistake: mistake.line), source.name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Source:
+    """A text that is TOML once what it says twice is cut out."""
+
+    name: str
+    text: str
+    values: dict[str, Any]
+    repeated: tuple[Mistake, ...]
+    lost: frozenset[Path]
 
 
 def parse(text: str, name: str) -> Parsed:
     """Read the text of the file called `name`; raises WrongInput where it isn't TOML."""
-    values = _toml(text, name)
+    source = _toml(text, name)
     try:
-        return Parsed(file=File.model_validate(values), wrongs=())
+        file = File.model_validate(source.values)
     except ValidationError as error:
         mistakes = error.errors(include_url=False)
-    whole = not any(mistake["loc"][-1] == "[key]" and _names(mistake) for mistake in mistakes)
-    return Parsed(
-        file=_rest(values, mistakes) if whole else None,
-        wrongs=tuple(_without_explained([_wrong(mistake) for mistake in mistakes], mistakes)),
-    )
+    else:
+        return Parsed(file=file, wrongs=(), lost=source.lost, _source=source)
+    wrongs = _without_explained([_wrong(mistake) for mistake in mistakes], mistakes)
+    rest, lost = _rest(source.values, mistakes)
+    return Parsed(file=rest, wrongs=tuple(wrongs), lost=source.lost | lost, _source=source)
 
 
 def read(text: str, name: str = "hive.toml") -> File:
     """Read the text of the file called `name`; raises WrongInput with every mistake."""
     parsed = parse(text, name)
-    if parsed.file is None or parsed.wrongs:
-        raise refusal(placed(parsed.wrongs, text), name)
+    refused = parsed.refusal()
+    if refused or parsed.file is None:
+        raise refused or WrongInput("nothing in it can be read", where=name)
     return parsed.file
 
 
-def _toml(text: str, name: str) -> dict[str, Any]:
-    try:
-        values = tomllib.loads(text)
-        deepest = max(map(len, find(text)), default=0)
-    except RecursionError:
-        deepest = _DEEPEST + 1
-    except ValueError as error:  # also what Python says of a number with thousands of digits
-        mistake = _unreadable(str(error), text)
-        raise refusal([mistake], name) from None
+def _toml(text: str, name: str) -> _Source:
+    """Read TOML, without what is there twice; raises WrongInput where it still isn't TOML."""
+    repeated: list[Mistake] = []
+    lost: set[Path] = set()
+    while True:
+        try:
+            values = tomllib.loads(text)
+            deepest = max(map(len, find(text)), default=0)
+            break
+        except RecursionError:
+            values, deepest = {}, _DEEPEST + 1
+            break
+        except ValueError as error:  # also what Python says of a number with thousands of digits
+            if repeated and not repeats.is_repeat(str(error)):
+                raise refusal(repeated, name) from None  # the cut may have been the cause
+            repeated.append(_unreadable(str(error), text))
+            left = repeats.cut(text, repeated[-1].line) if repeats.is_repeat(str(error)) else None
+            if left is None or len(repeated) == _MOST_REPEATS:
+                raise refusal(repeated, name) from None
+        text = left[0]
+        lost.add(left[1])
     if deepest > _DEEPEST:
         raise refusal([Mistake(line=1, where="", what="tables are nested too deeply")], name)
-    return values
+    return _Source(
+        name=name, text=text, values=values, repeated=tuple(repeated), lost=frozenset(lost)
+    )
 
 
 def _unreadable(message: str, text: str) -> Mistake:
@@ -162,11 +206,6 @@ def _given(value: object) -> str:
     return "a date or time"
 
 
-def _names(mistake: ErrorDetails) -> bool:
-    """Whether the key found wrong is the name of a team or an agent."""
-    return "env" not in mistake["loc"]
-
-
 def _known(path: Path) -> list[str]:
     """Give the keys of the table at `path`."""
     model: type[BaseModel] = File
@@ -208,28 +247,44 @@ def _without_explained(wrongs: list[Wrong], mistakes: list[ErrorDetails]) -> lis
     return [wrong for wrong in wrongs if wrong.path not in meant & missing]
 
 
-def _rest(values: dict[str, Any], mistakes: list[ErrorDetails]) -> File | None:
-    """Read what is left when everything wrong is taken away; None where that too is wrong."""
+def _rest(
+    values: dict[str, Any], mistakes: list[ErrorDetails]
+) -> tuple[File | None, frozenset[Path]]:
+    """Read what is left when everything wrong is taken away, and tell the places of that.
+
+    The file is None where what is left is wrong too.
+    """
+    lost: set[Path] = set()
     for _ in range(5):  # a table may turn out wrong as a whole once its keys are right
         for mistake in mistakes:
-            _mend(values, mistake)
+            lost.update(_mend(values, mistake))
         try:
-            return File.model_validate(values)
+            return File.model_validate(values), frozenset(lost)
         except ValidationError as error:
             mistakes = error.errors(include_url=False)
-    return None
+    return None, frozenset(lost)
 
 
-def _mend(values: dict[str, Any], mistake: ErrorDetails) -> None:
-    """Take one wrong value away, or put in what is needed to go on."""
-    path = [part for part in mistake["loc"] if part != "[key]"]
+def _mend(values: dict[str, Any], mistake: ErrorDetails) -> list[Path]:
+    """Take one wrong value away, or put in what is needed to go on; give what is lost by it."""
+    path = tuple(part for part in mistake["loc"] if part != "[key]")
     table: Any = values
     for part in path[:-1]:
         table = table.get(part) if isinstance(table, Mapping) else None
     if not isinstance(table, dict):
-        return
+        return [path]
     table.pop(path[-1], None)
-    if path == ["project"]:
+    if mistake["loc"][-1] == "[key]":
+        return [path]
+    key = path[-1]
+    if mistake["type"] == "extra_forbidden":
+        key = _meant(str(key), _known(path[:-1]))
+        if not key or key in table:
+            return []
+    if path == ("project",):
         table["project"] = "project"
-    elif path[-1] == "run" or (len(path) == 4 and path[2] == "agents"):
-        table[path[-1]] = PLACEHOLDER
+    elif len(path) == 4 and path[2] == "agents":
+        table[key] = PLACEHOLDER
+    elif key in _STAND_INS and "env" not in path[:-1]:
+        table[key] = _STAND_INS[key]
+    return [(*path[:-1], key)]

@@ -30,17 +30,12 @@ def plan(wanted: Mapping[str, Wanted], world: World, now: float) -> tuple[Action
     }
     places = places_by_agent(world)
     actions: list[Action] = []
-    for name in sorted(wanted, key=lambda name: _place(wanted[name])):
+    for name in sorted(wanted, key=lambda name: wanted[name].agent.place):
         case = case_of(wanted[name], places.get(name, ()), world, now)
         actions += _for_one(case, others, rations)
     waits = [action.until for action in actions if isinstance(action, Wait)]
     doing = [action for action in actions if not isinstance(action, Wait)]
     return (*doing, *([Wait(until=max(min(waits), now))] if waits else []))
-
-
-def _place(wanted: Wanted) -> tuple[str, str, int, str]:
-    spec = wanted.agent
-    return (spec.project, spec.team, spec.order, spec.name)
 
 
 def _for_one(case: Case, others: Others, rations: Rations) -> tuple[Action, ...]:

@@ -104,6 +104,11 @@ class Agent:
         """The agent's name as people say it: `team/name`."""
         return f"{self.team}/{self.name}"
 
+    @property
+    def place(self) -> tuple[str, str, int, str]:
+        """Where it comes in a list: by project and team, then as in the file."""
+        return (self.project, self.team, self.order, self.name)
+
     def __repr__(self) -> str:
         """Without the environment, which may hold secrets and ends up in logs."""
         return f"Agent({self.id!r}, argv={self.argv!r})"
