@@ -46,8 +46,7 @@ class _Line:
 class Questions:
     """Asks running agents what their probes ask, and remembers what they said.
 
-    `environ` gives what a probe's command inherits, by agent and launch; the agent's own
-    variables go over it.
+    `environ` gives a probe's command its whole environment, by agent and launch.
     """
 
     def __init__(self, probes: Probes) -> None:
@@ -137,7 +136,7 @@ class Questions:
         unseen = probe.kind == "screen" and screen is None
         self._lines[key] = replace(line, asked=now, gap=gap, pending=not unseen)
         if not unseen:
-            environment = {**self.environ(spec, line.launch), **dict(spec.env)}
+            environment = self.environ(spec, line.launch)
             self._probes.ask(key, probe, spec, environment, screen, line.launch)
 
 
@@ -149,6 +148,7 @@ def _wanted(spec: Agent, settled: bool) -> Iterator[tuple[str, Probe]]:
         yield ALIVE, spec.alive
 
 
-def _own(_spec: Agent, _launch: str) -> Mapping[str, str]:
-    """Give this process's environment, without the tag of the agent that may have started it."""
-    return {name: text for name, text in os.environ.items() if name not in {AGENT, LAUNCH}}
+def _own(spec: Agent, _launch: str) -> Mapping[str, str]:
+    """Give this process's environment, but for its tag, and the agent's own variables."""
+    kept = {name: text for name, text in os.environ.items() if name not in {AGENT, LAUNCH}}
+    return kept | dict(spec.env)

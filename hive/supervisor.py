@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import selectors
 import signal
 import socket
@@ -37,6 +38,9 @@ AGAIN = 1
 
 TIDY = 600.0
 """Seconds between two times at which files that nobody needs any more are dropped."""
+
+FILES = 8192
+"""How many files the supervisor may have open: a few for each agent's processes."""
 
 LONGEST = 1 << 20
 KEPT = 1 << 18
@@ -190,6 +194,7 @@ def run(root: Path) -> int:
     """
     state = State(root)
     state.prepare()
+    _see_more_files()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     lock = NodeLock(state)
     try:
@@ -220,6 +225,14 @@ def _supervise(state: State, lock: NodeLock) -> int:
     except Exception:  # noqa: BLE001 - even a bug must be in the log, and end in a new worker
         _log.exception("a bug ended the supervisor; it is started again")
     return AGAIN
+
+
+def _see_more_files() -> None:
+    """Have room for a few open files an agent, where the system lets us."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    room = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < room:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (room, hard))
 
 
 def shorten(log: Path) -> None:

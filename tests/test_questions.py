@@ -286,7 +286,10 @@ def test_a_command_gets_the_environment_of_its_agent(desk, monkeypatch):
     desk.hear(0)
     assert desk.alive.why == "green,"
 
-    desk.questions.environ = lambda spec, launch: {"HIVE_AGENT": f"{spec.id} {launch}"}
+    desk.questions.environ = lambda spec, launch: {
+        **dict(spec.env),
+        "HIVE_AGENT": f"{spec.id} {launch}",
+    }
     desk.ask(5)
     desk.hear(5)
     assert desk.alive.why == "green, p/t/ada 1"

@@ -28,6 +28,9 @@ ENDING = 0.5
 HUNG = 1.0
 """Seconds a server gets for an answer that gave none in time: others wait meanwhile."""
 
+SLOW = 10
+"""Every so many times it gets the full time again: it may be slow rather than hung."""
+
 FULL = 50
 """How many lines of commands may take one timeout."""
 
@@ -76,7 +79,7 @@ class Tmux:
         self._instance = instance
         self._home = home
         self._timeout = timeout
-        self._patience = timeout
+        self._silences = 0
         self._server = known
 
     def look(self) -> Sight:
@@ -207,13 +210,16 @@ class Tmux:
     def _told(self, commands: Sequence[str], *, start: bool = False) -> list[Reply]:
         if not commands:
             return []
-        patience = self._patience * (1 + len(commands) // FULL)
+        hung = self._silences % SLOW
+        patience = (min(HUNG, self._timeout) if hung else self._timeout) * (
+            1 + len(commands) // FULL
+        )
         try:
             replies = run(self._socket, commands, patience, home=self._home, start=start)
         except Silent:
-            self._patience = min(HUNG, self._timeout)
+            self._silences += 1
             raise
-        self._patience = self._timeout
+        self._silences = 0
         return replies
 
     def _met(self, who: Reply) -> Server:
