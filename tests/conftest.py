@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -133,8 +133,14 @@ class Corner:
         """Run `hive WORDS`, expect this exit code, give what it prints on both outputs."""
         done = self.run(*words)
         text = done.stdout + done.stderr
-        assert done.returncode == code, f"hive {' '.join(words)}: {done.returncode}\n{text}"
+        assert done.returncode == code, self._told(words, done.returncode, text)
         return text
+
+    def _told(self, words: Iterable[str], code: int, text: str) -> str:
+        """Say what a command that failed printed, and what the supervisor wrote until then."""
+        log = self.state / "supervisor.log"
+        lines = log.read_text(errors="replace").splitlines()[-60:] if log.exists() else ["none"]
+        return "\n".join([f"hive {' '.join(words)}: {code}", text, "supervisor.log:", *lines])
 
     def json(self, *words: str) -> Any:
         """Run `hive WORDS --json` and give what it answers; its exit code may be any."""

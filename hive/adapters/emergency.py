@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from hive.adapters import procs, scan
 from hive.adapters.audit import command
 from hive.adapters.state import State, holder
+from hive.core.ending import launch_over
 from hive.core.trees import Process
 from hive.core.world import LIVE, Memory
 from hive.core.world import State as Word
@@ -252,22 +253,7 @@ def _over(memory: Memory, why: str, now: float) -> Record:
     """Give what is to be written of an agent whose launch, if there was one, is over."""
     from hive.adapters.store import Death, Event, Record
 
-    after = replace(
-        memory,
-        state=Word.STOPPED,
-        reason=why,
-        since=now,
-        pid=0,
-        started=0,
-        began=0.0,
-        ready_since=0.0,
-        due=0.0,
-        deadline=0.0,
-        cause="",
-        counts=False,
-        gone_since=0.0,
-        dead_since=0.0,
-    )
+    after = replace(launch_over(memory, now), state=Word.STOPPED, reason=why)
     if not memory.live:
         return Record(memory=after)
     death = Death(

@@ -44,7 +44,7 @@ def load(path: Path | None = None) -> Loaded:
     path = _found(path)
     name, text = _called(path), _text(path)
     parsed = config.parse(text, name)
-    wrongs = parsed.wrongs
+    wrongs: tuple[mistakes.Wrong, ...] = ()
     entries: tuple[expand.Entry, ...] = ()
     if parsed.file is not None:
         home = os.path.expanduser("~")  # noqa: PTH111 - Path.home() fails where there is none
@@ -60,9 +60,10 @@ def load(path: Path | None = None) -> Loaded:
             programs=frozenset(one for one in programs if one and _is_program(one)),
             unread=unread,
         )
-        wrongs = (*wrongs, *checks.check(parsed.file, place, entries, facts))
-    if parsed.file is None or wrongs:
-        raise mistakes.refusal(mistakes.placed(wrongs, text), name)
+        wrongs = checks.check(parsed.file, place, entries, facts, parsed.lost)
+    found = parsed.mistakes(wrongs)
+    if parsed.file is None or found:
+        raise mistakes.refusal(found, name)
     return Loaded(
         project=parsed.file.project,
         path=path,
@@ -114,15 +115,21 @@ def _brought(name: str) -> Path:
 
 
 def _found(path: Path | None) -> Path:
-    """Give the file's absolute path; the one of a folder is the `hive.toml` in it."""
+    """Give the file's absolute path; the one of a folder is the `hive.toml` in it.
+
+    A folder called `hive.toml` is given too, to be told as one, unless it is where we are.
+    """
     here = _here()
     if path is None:
         for folder in (here, *here.parents):
-            if os.path.isfile(folder / NAME):  # noqa: PTH113 - False where it may not be looked at
-                return folder / NAME
+            one = folder / NAME
+            if os.path.isfile(one) or (os.path.isdir(one) and not here.is_relative_to(one)):  # noqa: PTH112, PTH113 - False where it may not be looked at
+                return one
         raise WrongInput(f"no `{NAME}` here or in a folder above", where=str(here), fix="hive init")
     whole = Path(os.path.normpath(here / path))
-    return whole / NAME if os.path.isdir(whole) else whole  # noqa: PTH112 - never fails
+    inside = whole / NAME
+    named = whole.name == NAME and whole != here and not os.path.lexists(inside)
+    return inside if os.path.isdir(whole) and not named else whole  # noqa: PTH112 - never fails
 
 
 def _here() -> Path:
@@ -140,18 +147,19 @@ def _called(path: Path) -> str:
 
 def _text(path: Path) -> str:
     """Read a file of text; raises WrongInput where it can't be."""
-    fix = ""
+    what, fix = "the file is a device, not a text", ""
     try:
         if path.is_file():  # a device or a pipe could go on for ever
             return path.read_bytes().decode("utf-8-sig")
-        why = "is a folder or a device"
-        if not path.exists():
-            why, fix = "isn't there", "hive init"
+        if path.is_dir():
+            what, fix = "this is a folder, not a file", "move it away, or name another file"
+        elif not path.exists():
+            what, fix = "the file isn't there", "hive init"
     except OSError as error:
-        why = f"can't be read: {(error.strerror or str(error)).lower()}"
+        what = f"the file can't be read: {(error.strerror or str(error)).lower()}"
     except UnicodeDecodeError as error:
-        why = f"is not UTF-8 text: see byte {error.start}"
-    raise WrongInput(f"the file {why}", where=_called(path), fix=fix)
+        what = f"the file is not UTF-8 text: see byte {error.start}"
+    raise WrongInput(what, where=_called(path), fix=fix)
 
 
 def _variables(

@@ -1,7 +1,8 @@
 """What is wrong with a file that reads well: names taken twice, circles, what isn't there.
 
 Pure: what is on this machine (folders, programs, .env files) comes as `Facts`, looked up by the
-adapter that asked `expand` and `programs` what to look for.
+adapter that asked `expand` and `programs` what to look for. What only follows from something
+that could not be read, and is told already, is not told.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ SHELL_WORDS = frozenset(
     """.split()  # noqa: SIM905 - a list of forty quoted words is harder to read
 )
 """What a shell understands without a program of that name."""
+
+Lost = frozenset[Path]
 
 _FIRST_WORD = re.compile(r"\s*([A-Za-z0-9_][A-Za-z0-9_.+-]*)(?=\s|[;|&<>]|$)(?!\s*\()")
 
@@ -68,29 +71,33 @@ def program(agent: Agent) -> Program | None:
 
 
 def check(
-    file: model.File, place: Place, entries: Sequence[Entry], facts: Facts
+    file: model.File, place: Place, entries: Sequence[Entry], facts: Facts, lost: Lost = frozenset()
 ) -> tuple[Wrong, ...]:
-    """Give everything wrong with a file that reads well, in no special order."""
+    """Give everything wrong with a file that reads well, in no special order.
+
+    `lost` are the places of what was left out of the file because it is wrong in itself.
+    """
     return (
-        *_missing(file, place, facts),
-        *_programs(entries, facts),
-        *_taken_twice(entries),
-        *_nobody(file, entries),
+        *_missing(file, place, facts, lost),
+        *_programs(entries, facts, lost),
+        *_taken_twice(entries, lost),
+        *_nobody(file, entries, lost),
         *_circles(file, entries),
-        *_long_names(entries),
-        *_ports(entries),
-        *_patience(entries),
+        *_long_names(entries, lost),
+        *_ports(entries, lost),
+        *_patience(entries, lost),
     )
 
 
-def _missing(file: model.File, place: Place, facts: Facts) -> Iterator[Wrong]:
+def _missing(file: model.File, place: Place, facts: Facts, lost: Lost) -> Iterator[Wrong]:
     """Find folders and .env files that aren't there; what is inside a missing one is left out."""
     missing: list[str] = []
     for named in directories(file, place):
         if named.target in facts.directories or _inside(named.target, missing):
             continue
         missing.append(named.target)
-        yield Wrong(path=named.path, what=f"`directory` {named.target} is not a folder")
+        if named.path not in lost:
+            yield Wrong(path=named.path, what=f"`directory` {named.target} is not a folder")
     for named in env_files(file, place):
         if named.target in facts.unread and not _inside(named.target, missing):
             why = facts.unread[named.target]
@@ -101,26 +108,35 @@ def _inside(path: str, folders: Iterable[str]) -> bool:
     return any(path == folder or path.startswith(f"{folder}/") for folder in folders)
 
 
-def _programs(entries: Sequence[Entry], facts: Facts) -> Iterator[Wrong]:
+def _programs(entries: Sequence[Entry], facts: Facts, lost: Lost) -> Iterator[Wrong]:
     for entry in entries:
         wanted = program(entry.agents[0])
         if wanted is None or wanted in facts.programs:
             continue
+        tables: list[Path] = [("defaults",), entry.path[:2], entry.path]
+        if any({(*table, "env"), (*table, "env", "PATH")} & lost for table in tables):
+            continue  # where to look is not known
         if "/" in wanted.name and wanted.directory not in facts.directories:
             continue
         yield Wrong(path=(*entry.path, "run"), what=f"program `{wanted.name}` not found")
 
 
-def _taken_twice(entries: Sequence[Entry]) -> Iterator[Wrong]:
+def _taken_twice(entries: Sequence[Entry], lost: Lost) -> Iterator[Wrong]:
     """Find agents that share an id, a window or a port."""
     ids = list(_twice(entries, "count", lambda agent: agent.id, "agent `{0.short}`"))
     yield from ids
     told = {wrong.path[:-1] for wrong in ids}  # their windows have one name too, of course
     others = [entry for entry in entries if entry.path not in told]
+    named = [entry for entry in others if not _unnamed(entry) & lost]
     yield from _twice(
-        others, "window", lambda agent: (agent.session, agent.window), "window `{0.window}`"
+        named, "window", lambda agent: (agent.session, agent.window), "window `{0.window}`"
     )
     yield from _twice(others, "port", lambda agent: agent.port, "port {0.port}")
+
+
+def _unnamed(entry: Entry) -> Lost:
+    """Give the places without which the names of its session and window are not known."""
+    return frozenset({(*entry.path[:2], "session"), (*entry.path, "window")})
 
 
 def _twice(
@@ -138,15 +154,27 @@ def _twice(
                 break
 
 
-def _nobody(file: model.File, entries: Sequence[Entry]) -> Iterator[Wrong]:
+def _nobody(file: model.File, entries: Sequence[Entry], lost: Lost) -> Iterator[Wrong]:
     known = members(file)
     for entry in entries:
         here = [one.removeprefix(f"{entry.team}/") for one in known]
         for word in entry.table.after:
-            if full(entry.team, word) not in known:
+            if full(entry.team, word) not in known and not _was_named(entry.team, word, lost):
                 end = names.did_you_mean(word, here if "/" not in word else known)
                 what = f"`after` names `{word}`, which is no agent{end}"
                 yield Wrong(path=(*entry.path, "after"), what=what)
+
+
+def _was_named(team: str, word: str, lost: Lost) -> bool:
+    """Whether a word in an `after` of `team` may mean an agent that was left out."""
+    slashes = [match.start() for match in re.finditer("/", word)]  # unsafe names may hold them
+    meant = [(team, word), *((word[:at], word[at + 1 :]) for at in slashes)]
+    paths = (
+        ("teams", one, "agents", name, "count")
+        for one, key in meant
+        for name in (key, names.pool(key))
+    )
+    return any(path[:end] in lost for path in paths for end in range(1, len(path) + 1))
 
 
 def _circles(file: model.File, entries: Sequence[Entry]) -> Iterator[Wrong]:
@@ -192,10 +220,12 @@ def circles(waits: Mapping[str, Sequence[str]]) -> Iterator[list[str]]:
             del left[name]
 
 
-def _long_names(entries: Sequence[Entry]) -> Iterator[Wrong]:
+def _long_names(entries: Sequence[Entry], lost: Lost) -> Iterator[Wrong]:
     """Find sessions and windows whose names, put together from good ones, are too long."""
     for entry in entries:
         agent = entry.agents[-1]
+        if _unnamed(entry) & lost:
+            continue
         if len(agent.session) > names.LONGEST:
             what = f"session `{agent.session}` has more than {names.LONGEST} characters"
             yield Wrong(path=entry.path[:2], what=f"{what}; set `session`")
@@ -204,13 +234,13 @@ def _long_names(entries: Sequence[Entry]) -> Iterator[Wrong]:
             yield Wrong(path=entry.path, what=f"{what}; set `window`")
 
 
-def _ports(entries: Sequence[Entry]) -> Iterator[Wrong]:
+def _ports(entries: Sequence[Entry], lost: Lost) -> Iterator[Wrong]:
     for entry in entries:
         port, table = entry.agents[-1].port, entry.table
         if port and port > 65535:
             what = f"`port` {table.port} and `count` {table.count} go beyond port 65535"
             yield Wrong(path=(*entry.path, "port"), what=what)
-        if port:
+        if port or {entry.path, (*entry.path, "port")} & lost:
             continue
         for key, probe in (("ready", entry.agents[0].ready), ("alive", entry.agents[0].alive)):
             if probe and probe.kind in {"http", "tcp"} and PORT in probe.target:
@@ -219,9 +249,12 @@ def _ports(entries: Sequence[Entry]) -> Iterator[Wrong]:
                 yield Wrong(path=path, what=what)
 
 
-def _patience(entries: Sequence[Entry]) -> Iterator[Wrong]:
+def _patience(entries: Sequence[Entry], lost: Lost) -> Iterator[Wrong]:
     for entry in entries:
         rule = entry.agents[0].restart
+        tables: list[Path] = [("defaults", "restart"), (*entry.path, "restart")]
+        if any({table, (*table, "longest"), (*table, "delay")} & lost for table in tables):
+            continue
         if rule.longest < rule.delay:
             own = entry.table.restart.model_fields_set & {"longest", "delay"}
             path: Path = (*entry.path, "restart") if own else ("defaults", "restart")

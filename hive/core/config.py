@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -20,7 +20,6 @@ from hive.core import names, repeats
 from hive.core.mistakes import Mistake, Wrong, excerpt, placed, refusal, shown
 from hive.core.model import File
 from hive.core.positions import Path, find
-from hive.errors import WrongInput
 
 PLACEHOLDER = ":"
 """The command of an agent whose own can't be read: it passes every check that follows."""
@@ -69,8 +68,21 @@ _KEYS = re.compile(r"\('([^()]*)',?\)")
 _BETWEEN = "', '"
 _LARGE = 10**18
 _DEEPEST = 50
-_MOST_REPEATS = 100
+_MOST = 100
 _STAND_INS = {"run": PLACEHOLDER, "directory": NOWHERE}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A text that is TOML once what it says twice is cut out.
+
+    `repeated` are the mistakes of that, `lost` the places of what was cut.
+    """
+
+    text: str
+    values: dict[str, Any]
+    repeated: tuple[Mistake, ...]
+    lost: frozenset[Path]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,83 +90,74 @@ class Parsed:
     """What a text says: `file` is None where so much is wrong that nothing further can be checked.
 
     With any mistake, `file` holds only what could be read, and is good for checks alone; `lost`
-    is the place of everything that was left out.
+    are the places of all that was left out.
     """
 
     file: File | None
+    source: Source
     wrongs: tuple[Wrong, ...]
     lost: frozenset[Path]
-    _source: _Source
 
-    def refusal(self, found: Iterable[Wrong] = ()) -> WrongInput | None:
-        """Give the error that tells every mistake, with those `found` since; None without any."""
-        source = self._source
-        mistakes = [*source.repeated, *placed((*self.wrongs, *found), source.text)]
-        if not mistakes:
-            return None
-        return refusal(sorted(mistakes, key=lambda mistake: mistake.line), source.name)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Source:
-    """A text that is TOML once what it says twice is cut out."""
-
-    name: str
-    text: str
-    values: dict[str, Any]
-    repeated: tuple[Mistake, ...]
-    lost: frozenset[Path]
+    def mistakes(self, found: Iterable[Wrong] = ()) -> list[Mistake]:
+        """Give every mistake, with those `found` since, in the order of the file."""
+        others = placed((*self.wrongs, *found), self.source.text)
+        return sorted([*self.source.repeated, *others], key=lambda mistake: mistake.line)
 
 
 def parse(text: str, name: str) -> Parsed:
     """Read the text of the file called `name`; raises WrongInput where it isn't TOML."""
-    source = _toml(text, name)
+    source = _source(text, name)
     try:
         file = File.model_validate(source.values)
     except ValidationError as error:
         mistakes = error.errors(include_url=False)
     else:
-        return Parsed(file=file, wrongs=(), lost=source.lost, _source=source)
+        return Parsed(file=file, source=source, wrongs=(), lost=source.lost)
     wrongs = _without_explained([_wrong(mistake) for mistake in mistakes], mistakes)
     rest, lost = _rest(source.values, mistakes)
-    return Parsed(file=rest, wrongs=tuple(wrongs), lost=source.lost | lost, _source=source)
+    return Parsed(file=rest, source=source, wrongs=tuple(wrongs), lost=source.lost | lost)
 
 
 def read(text: str, name: str = "hive.toml") -> File:
     """Read the text of the file called `name`; raises WrongInput with every mistake."""
     parsed = parse(text, name)
-    refused = parsed.refusal()
-    if refused or parsed.file is None:
-        raise refused or WrongInput("nothing in it can be read", where=name)
+    mistakes = parsed.mistakes()
+    if parsed.file is None or mistakes:
+        raise refusal(mistakes, name)
     return parsed.file
 
 
-def _toml(text: str, name: str) -> _Source:
+def _source(text: str, name: str) -> Source:
     """Read TOML, without what is there twice; raises WrongInput where it still isn't TOML."""
     repeated: list[Mistake] = []
     lost: set[Path] = set()
     while True:
         try:
-            values = tomllib.loads(text)
-            deepest = max(map(len, find(text)), default=0)
-            break
-        except RecursionError:
-            values, deepest = {}, _DEEPEST + 1
-            break
+            values = _toml(text, name)
         except ValueError as error:  # also what Python says of a number with thousands of digits
-            if repeated and not repeats.is_repeat(str(error)):
-                raise refusal(repeated, name) from None  # the cut may have been the cause
-            repeated.append(_unreadable(str(error), text))
-            left = repeats.cut(text, repeated[-1].line) if repeats.is_repeat(str(error)) else None
-            if left is None or len(repeated) == _MOST_REPEATS:
-                raise refusal(repeated, name) from None
-        text = left[0]
-        lost.add(left[1])
+            again, mistake = repeats.is_repeat(str(error)), _unreadable(str(error), text)
+        else:
+            return Source(text=text, values=values, repeated=tuple(repeated), lost=frozenset(lost))
+        if repeated and not again:
+            raise refusal(repeated, name)  # what was cut may be the cause
+        found = repeats.cut(text, mistake.line) if again and len(repeated) < _MOST else None
+        if found is None:
+            raise refusal([*repeated, mistake], name)
+        text, path = found
+        lost.add(path)
+        repeated.append(replace(mistake, text="") if "env" in path else mistake)
+
+
+def _toml(text: str, name: str) -> dict[str, Any]:
+    """Read TOML; raises ValueError where it isn't, and WrongInput where it is nested too deeply."""
+    try:
+        values = tomllib.loads(text)
+        deepest = max(map(len, find(text)), default=0)
+    except RecursionError:
+        deepest = _DEEPEST + 1
     if deepest > _DEEPEST:
         raise refusal([Mistake(line=1, where="", what="tables are nested too deeply")], name)
-    return _Source(
-        name=name, text=text, values=values, repeated=tuple(repeated), lost=frozenset(lost)
-    )
+    return values
 
 
 def _unreadable(message: str, text: str) -> Mistake:

@@ -118,7 +118,7 @@ def absent(case: Case) -> tuple[Action, ...]:
         return dead(case, None)
     if case.down or case.asked:
         return (ended(case, None, None, CLOSED, asked=True),)
-    after = replace(_over(case), state=State.STOPPED, reason=CLOSED)
+    after = replace(launch_over(case.memory, case.now), state=State.STOPPED, reason=CLOSED)
     return (Closed(after=after, why=CLOSED),)
 
 
@@ -184,7 +184,7 @@ def _lost(case: Case) -> str:
 
 
 def _lose(case: Case, why: str) -> Lost:
-    over = _over(case)
+    over = launch_over(case.memory, case.now)
     if case.down:
         after = replace(over, state=State.STOPPED, reason=case.wanted.why)
     else:
@@ -193,11 +193,11 @@ def _lose(case: Case, why: str) -> Lost:
     return Lost(after=after, why=why)
 
 
-def _over(case: Case) -> Memory:
+def launch_over(memory: Memory, now: float) -> Memory:
     """Give the memory without the launch that is over; its state is still to be filled in."""
     return replace(
-        case.memory,
-        since=case.now,
+        memory,
+        since=now,
         pid=0,
         started=0,
         began=0.0,
@@ -212,7 +212,7 @@ def _over(case: Case) -> Memory:
 
 
 def _sequel(case: Case, code: int | None, cause: str, *, asked: bool) -> Sequel:
-    wanted, over = case.wanted, _over(case)
+    wanted, over = case.wanted, launch_over(case.memory, case.now)
     if wanted.removed:
         after = replace(over, state=State.STOPPED, reason=wanted.why)
         return Sequel(text="is forgotten", after=after)

@@ -7,7 +7,7 @@ and `_` only: tmux gives dots and colons a meaning of their own.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 LONGEST = 64
@@ -49,6 +49,12 @@ def member(name: str, place: int) -> str:
     return f"{name}-{place}"
 
 
+def pool(name: str) -> str:
+    """Give the pool's name of a member `dev-1`; "" for what is none."""
+    start, dash, place = name.rpartition("-")
+    return start if dash and place.isascii() and place.isdigit() else ""
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """Give the known word that `word` was probably meant to be, or ""."""
     choices = {choice.lower(): choice for choice in known}
@@ -58,8 +64,14 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Give the end of a message about an unknown word: "; did you mean `x`?", or ""."""
-    close = nearest(word, known)
-    return f"; did you mean `{close}`?" if close else ""
+    return offer([close] if (close := nearest(word, known)) else [])
+
+
+def offer(choices: Sequence[str]) -> str:
+    """Give the end of a message that offers these: "; did you mean `x` or `y`?", or ""."""
+    *others, last = [f"`{choice}`" for choice in choices] or [""]
+    listed = f"{', '.join(others)} or {last}" if others else last
+    return f"; did you mean {listed}?" if listed else ""
 
 
 def _title(name: str) -> str:

@@ -92,7 +92,7 @@ def _read(line: str) -> Iterator[Path]:
     """Give the one path in a line that can be read by itself."""
     try:
         value: Any = tomllib.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return
     path: Path = ()
     while isinstance(value, dict) and value:

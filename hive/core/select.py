@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
-from hive.core.names import did_you_mean
+from hive.core.names import did_you_mean, offer, pool
 from hive.errors import WrongInput
 
 LISTING = "`hive status` lists the agents"
+
+_MOST_OFFERED = 4
 
 
 def select(
@@ -36,8 +38,9 @@ def _meant(word: str, ids: Sequence[str], project: str | None) -> list[str]:
         if whole:
             return found
         return _in_one_project(word, found, project)
+    end = offer(_ending(word, ids, project)) or did_you_mean(word, _known(ids))
     raise WrongInput(
-        f"there is no agent or team `{word}`{did_you_mean(word, _known(ids))}",
+        f"there is no agent or team `{word}`{end}",
         fix=LISTING if ids else "hive deploy",
     )
 
@@ -48,11 +51,11 @@ def _readings(word: str, ids: Sequence[str]) -> list[tuple[list[str], bool]]:
         return []
     exact = [name for name in ids if name == word]
     members = [name for name in ids if name.startswith(f"{word}/")]
-    pools = [name for name in ids if _pool(name) == word]
+    pools = [name for name in ids if pool(name) == word]
     patterns = [name for name in ids if fnmatchcase(name, word)]
     short = [name for name in ids if _short(name) == word]
     teams = [name for name in ids if _short(name).startswith(f"{word}/")]
-    short_pools = [name for name in ids if _pool(_short(name)) == word]
+    short_pools = [name for name in ids if pool(_short(name)) == word]
     short_patterns = [name for name in ids if fnmatchcase(_short(name), word)]
     team_patterns = [name for name in ids if fnmatchcase(name.split("/")[1], word)]
     return [
@@ -85,10 +88,17 @@ def _short(name: str) -> str:
     return name.split("/", 1)[1]
 
 
-def _pool(name: str) -> str:
-    """Give the pool's name of a member `dev-1`; "" for what is none."""
-    pool, dash, place = name.rpartition("-")
-    return pool if dash and place.isascii() and place.isdigit() else ""
+def _ending(word: str, ids: Sequence[str], project: str | None) -> list[str]:
+    """Give the agents and pools of any team called `word`, as they can be said; a few at most."""
+    found = {
+        whole: None
+        for name in ids
+        for whole in (name, pool(name))
+        if whole.rpartition("/")[2].lower() == word.lower() and whole
+    }
+    here = [name for name in found if name.split("/")[0] == project] or list(found)
+    alone = len({name.split("/")[0] for name in here}) == 1
+    return [_short(name) if alone else name for name in here][:_MOST_OFFERED]
 
 
 def _known(ids: Sequence[str]) -> list[str]:
@@ -97,7 +107,7 @@ def _known(ids: Sequence[str]) -> list[str]:
     for name in ids:
         words[_short(name)] = None
         words[name.split("/")[1]] = None
-        words[_pool(_short(name)) or _short(name)] = None
+        words[pool(_short(name)) or _short(name)] = None
     for name in ids:
         words[name.split("/")[0]] = None
         words[name] = None

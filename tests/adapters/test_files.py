@@ -107,7 +107,28 @@ def test_a_file_that_can_not_be_read_is_told(folder, content, told):
 
 
 def test_a_device_is_not_read(folder):
-    assert refused(Path("/dev/zero")) == "/dev/zero: the file is a folder or a device"
+    assert refused(Path("/dev/zero")) == "/dev/zero: the file is a device, not a text"
+
+
+@pytest.mark.parametrize("path", [None, Path(), Path("hive.toml")])
+def test_a_folder_called_like_the_file_is_told_as_a_folder(folder, path):
+    (folder / "hive.toml").mkdir()
+
+    message = refused(path)
+
+    assert message.startswith("hive.toml: this is a folder, not a file")
+    assert "hive init" not in message
+
+
+def test_a_folder_called_like_the_file_may_hold_one(folder, monkeypatch):
+    inside = folder / "hive.toml"
+    inside.mkdir()
+    monkeypatch.chdir(inside)
+    assert refused().endswith("next: hive init")
+
+    path = write(inside, START + 'run = "sh"\n')
+    assert files.load().path == path
+    assert files.load(inside).path == path
 
 
 def test_a_byte_order_mark_and_windows_ends_are_fine(folder):
@@ -143,6 +164,116 @@ def test_every_mistake_of_every_kind_is_told_at_once(folder):
         f"hive.toml:9: {agents}.d] `env_file` {folder}/.env: the file isn't there",
         '    d = { run = "sh", env_file = ".env" }',
     ]
+
+
+CHECKS = """
+[teams.api.agents]
+a = { run = ["no-such-program"], port = 80 }
+b = { run = "sh", port = 80, after = "c" }
+c = { run = "sh", after = "b" }
+d = { run = "sh", directory = "gone" }
+"""
+CHECKED = [
+    "program `no-such-program` not found",
+    "port 80 is taken by `api/a`",
+    "`after` goes in a circle: b → c → b",
+    "is not a folder",
+]
+UNSAFE = "may hold only letters, digits, `-` and `_`"
+TWICE = "this is not TOML: cannot "
+WEB = START + 'run = "sh"\n'
+AGAIN = START.partition("\n")[2]
+
+
+@pytest.mark.parametrize(
+    ("text", "mistake"),
+    [
+        pytest.param(WEB + "[teams.web.agents.'a b']\nrun = 'x'", UNSAFE, id="an unsafe agent"),
+        pytest.param(WEB + "[teams.'a b'.agents]\nx = 'x'", UNSAFE, id="an unsafe team"),
+        pytest.param(WEB + "[teams.'']", "must not be empty", id="a team without a name"),
+        pytest.param(WEB + f"[teams.{'x' * 65}]", "at most 64", id="a long name"),
+        pytest.param(WEB + AGAIN + "run = 'x'", TWICE, id="an agent twice"),
+        pytest.param(WEB + "[teams.web.agents]\ndev = 'sh'", TWICE, id="its command too"),
+        pytest.param(WEB + "[teams.web]\n[teams.web]\n", TWICE, id="a team twice"),
+        pytest.param(WEB + "[teams.web.agents]\nx = 5", "must be a table", id="no table"),
+        pytest.param(WEB + "[teams.x]\nagents = 5", "must be a table", id="no table of agents"),
+        pytest.param(WEB + "[teams]\nx = 5", "must be a table", id="no team"),
+        pytest.param(START, "`run` is missing", id="no command"),
+    ],
+)
+def test_a_mistake_in_one_table_hides_none_in_the_others(folder, text, mistake):
+    write(folder, text + CHECKS)
+
+    told = [line for line in refused().splitlines() if line.startswith("hive.toml:")]
+
+    assert len(told) == 1 + len(CHECKED)
+    for line, part in zip(told, [mistake, *CHECKED], strict=True):
+        assert part in line
+
+
+AGENTS = "\n[teams.web.agents]\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(f"after = 'a b'{AGENTS}'a b' = 'sh'", id="an unsafe agent"),
+        pytest.param(f"after = 'a/b'{AGENTS}'a/b' = 'sh'", id="one with a slash"),
+        pytest.param(
+            f"after = 'a b-1'{AGENTS}'a b' = {{ run = 'sh', count = 2 }}",
+            id="one of an unsafe pool",
+        ),
+        pytest.param("after = 'a b/x'\n[teams.'a b'.agents]\nx = 'sh'", id="an unsafe team's"),
+        pytest.param("after = 'a/b/x'\n[teams.'a/b'.agents]\nx = 'sh'", id="a slash in a team"),
+        pytest.param("after = 'x/y'\n[teams.x]\nagent = { y = 'sh' }", id="agents by another word"),
+        pytest.param("after = 'x/y'\n[teams.x]\nagents = ['y']", id="agents in a list"),
+        pytest.param(f"after = 'b'{AGENTS}b = {{ run = 'sh', run = 'sh' }}", id="a key twice"),
+        pytest.param(
+            f"after = 'b'{AGENTS}c = 'sh'{AGENTS}b = 'sh'",
+            id="an agent in a table opened twice",
+        ),
+        pytest.param(
+            f"after = 'b-2'{AGENTS}b = {{ run = 'sh', count = 'two' }}",
+            id="one of a pool of unknown size",
+        ),
+        pytest.param(
+            f"cont = 2{AGENTS}b = {{ run = 'sh', after = 'dev-1' }}", id="a pool by another word"
+        ),
+        pytest.param("port = 'x'\nready.tcp = '$PORT'", id="an unknown port"),
+        pytest.param("prot = 80\nready.tcp = '$PORT'", id="a port by another word"),
+        pytest.param("directory = 5\nenv_file = '.env'", id="an unknown folder"),
+        pytest.param("directory = 'src'\n[teams.web]\ndirectory = 5", id="one around it"),
+        pytest.param("directory = 'src'\n[teams.web]\ndir = 'x'", id="a folder by another word"),
+        pytest.param(
+            f"{AGENTS}b = {{ run = ['no-such-program'], env = {{ PATH = 5 }} }}",
+            id="an unknown path for programs",
+        ),
+        pytest.param("restart = { delay = 'x', longest = 0 }", id="an unknown delay"),
+        pytest.param(
+            f"window = 'a b'{AGENTS}b = {{ run = 'sh', window = 'Web-Dev' }}",
+            id="an unknown window",
+        ),
+        pytest.param(
+            f"[teams.{'x' * 62}]\nsession = 'a b'\nagents.y = {{ run = 'sh', window = 'y' }}",
+            id="an unknown session",
+        ),
+    ],
+)
+def test_what_only_follows_from_a_mistake_is_not_told(folder, text):
+    write(folder, WEB + text)
+
+    told = [line for line in refused().splitlines() if line.startswith("hive.toml:")]
+
+    assert len(told) == 1
+
+
+def test_a_name_that_nobody_has_is_told_beside_one_that_was_left_out(folder):
+    write(folder, f"{WEB}after = ['a b', 'zzz']{AGENTS}'a b' = 'sh'\n")
+
+    message = refused()
+
+    assert "`after` names `zzz`, which is no agent" in message
+    assert "names `a b`" not in message
 
 
 def test_variables_come_from_env_files(folder):

@@ -162,13 +162,7 @@ def test_one_mistake(added, message):
         pytest.param("", "hive.toml:1: `project` is missing", id="an empty file"),
         pytest.param("project = 'a", "hive.toml:1: this is not TOML: ", id="an open quote"),
         pytest.param("a = 1\nb = = 2", "hive.toml:2: this is not TOML: invalid value", id="line 2"),
-        pytest.param(
-            "[a.b]\n[a.b]",
-            "hive.toml:2: this is not TOML: cannot declare `a.b` twice\n    [a.b]",
-            id="a table opened twice",
-        ),
         pytest.param("a = [\n1,\n", "hive.toml:2: this is not TOML: ", id="an open bracket"),
-        pytest.param("a = 1\na = 2", "hive.toml:2: this is not TOML: cannot overwrite", id="twice"),
         pytest.param("a = " + "[" * 3000, "hive.toml:1: tables are nested too deeply", id="deep"),
         pytest.param(
             "a = " + "[" * 60 + "]" * 60, "hive.toml:1: tables are nested too deeply", id="deepish"
@@ -221,8 +215,95 @@ def test_what_is_right_in_a_wrong_file_is_kept_for_the_checks_that_follow():
     assert len(parsed.wrongs) == 2
 
 
-def test_nothing_is_kept_where_a_name_is_wrong():
-    assert parse(START + "[teams.'a b']", "f").file is None
+def test_a_team_or_an_agent_with_an_unsafe_name_is_left_out_alone():
+    text = START + "[teams.'a b'.agents]\nx = 5\n[teams.frontend.agents.'c.d']\n"
+    parsed = parse(text, "f")
+
+    assert parsed.file is not None
+    assert list(parsed.file.teams) == ["frontend"]
+    assert list(parsed.file.teams["frontend"].agents) == ["dev"]
+    assert {("teams", "a b"), ("teams", "frontend", "agents", "c.d")} <= parsed.lost
+    assert [mistake.line for mistake in parsed.mistakes()] == [4, 5, 6, 6]
+
+
+TWICE = """\
+project = "Task"
+[teams.web.agents.dev]
+run = "first"
+%s
+[teams.web.agents.last]
+run = "x"
+rn = 1
+"""
+SCRIPT = 'run = """\n[x]\n"""\n'
+
+
+@pytest.mark.parametrize(
+    ("again", "told_on", "lost"),
+    [
+        pytest.param("[teams.web.agents.dev]\nrun = 'x'", [4], "dev", id="an agent"),
+        pytest.param(
+            f"[teams.web.agents.dev]\n{SCRIPT}[teams.web.agents.dev.restart]\ndelay = 1",
+            [4],
+            "dev",
+            id="an agent with tables beneath it and a header in a text",
+        ),
+        pytest.param("[teams.web.agents]\ndev = 'x'", [5], "dev", id="an agent by its command"),
+        pytest.param(
+            f"[teams.web.agents]\na = '1'\na = '2'\ndev.{SCRIPT}", [6, 9], "a", id="two of them"
+        ),
+        pytest.param("run = 'x'", [4], "dev.run", id="a key"),
+        pytest.param(SCRIPT, [6], "dev.run", id="a key with a value of many lines"),
+        pytest.param("env = { A = 'secret', A = 'b' }", [4], "dev.env", id="in a line"),
+        pytest.param('env.A = "1"\nenv.A = """\nsecret"""', [6], "dev.env.A", id="a variable"),
+    ],
+)
+def test_what_is_there_twice_is_told_and_the_rest_is_read(again, told_on, lost):
+    parsed = parse(TWICE % again, "f")
+    mistakes = parsed.mistakes()
+
+    assert parsed.file is not None
+    assert parsed.file.teams["web"].agents["dev"].run == ("sh", "-c", "first")
+    assert "last" in parsed.file.teams["web"].agents
+    assert [mistake.line for mistake in mistakes[:-1]] == told_on
+    assert all(one.what.startswith("this is not TOML: ") for one in mistakes[:-1])
+    assert mistakes[-1].what == "unknown key `rn`; did you mean `run`?"
+    assert ("teams", "web", "agents", *lost.split(".")) in parsed.lost
+    assert "secret" not in str(mistakes)
+
+
+def test_a_team_that_is_there_twice_goes_with_its_agents():
+    team = "[teams.web]\n[teams.web.agents.dev]\nrun = 'x'\n"
+    parsed = parse(f"project = 'T'\n{team}{team}[teams.api]\nx = 1\n", "f")
+
+    assert [mistake.line for mistake in parsed.mistakes()] == [5, 9]
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param("b = = 2", id="what is not TOML"),
+        pytest.param('[teams.x.agents.dev]\nrun = """', id="a text that is never closed"),
+        pytest.param("x = { a = 1, a = 2, b = [\n1] }", id="a repeat that goes on"),
+    ],
+)
+def test_where_it_is_not_certain_what_to_cut_only_what_is_there_twice_is_told(end):
+    message = told(f"{START}rn = 1\nrun = 'x'\n{end}")
+
+    assert message.startswith("hive.toml:5: this is not TOML: cannot overwrite a value")
+    assert "unknown key" not in message
+
+
+@pytest.mark.parametrize(
+    ("text", "lost"),
+    [
+        pytest.param("count = 'two'", "count", id="a wrong value"),
+        pytest.param("replicas = 2", "count", id="what an unknown key was meant to be"),
+        pytest.param("workdir = 'src'", "directory", id="a folder by another word"),
+    ],
+)
+def test_what_could_not_be_read_is_remembered(text, lost):
+    assert ("teams", "frontend", "agents", "dev", lost) in parse(START + text, "f").lost
 
 
 PIECES = some.sampled_from(

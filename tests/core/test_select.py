@@ -69,6 +69,47 @@ def test_a_slip_of_the_hand_is_answered_with_what_was_meant(word, meant):
     assert "hive status" in caught.value.fix
 
 
+@pytest.mark.parametrize(
+    ("word", "ids", "project", "offered"),
+    [
+        pytest.param("pm", IDS, None, "`frontend/pm`", id="one agent"),
+        pytest.param("dev", IDS, None, "`frontend/dev` or `backend/dev`", id="a pool and an agent"),
+        pytest.param("Dev-9", IDS, None, "`backend/dev-9`", id="its case too"),
+        pytest.param(
+            "pm",
+            BOTH,
+            None,
+            "`Task/frontend/pm`, `Shop/frontend/pm` or `Shop/web/pm`",
+            id="of several projects by their whole names",
+        ),
+        pytest.param("pm", BOTH, "Shop", "`frontend/pm` or `web/pm`", id="where the person is"),
+        pytest.param("dev-1", BOTH, "Shop", "`frontend/dev-1`", id="or only another one has it"),
+        pytest.param(
+            "x",
+            [f"Task/t{number}/x" for number in range(9)],
+            None,
+            "`t0/x`, `t1/x`, `t2/x` or `t3/x`",
+            id="of many a few",
+        ),
+    ],
+)
+def test_the_last_part_of_a_name_is_answered_with_the_agents_that_have_it(
+    word, ids, project, offered
+):
+    with pytest.raises(WrongInput) as caught:
+        select([word], ids, project=project)
+
+    assert caught.value.what == f"there is no agent or team `{word}`; did you mean {offered}?"
+
+
+def test_what_is_offered_for_the_last_part_of_a_name_can_be_said():
+    with pytest.raises(WrongInput) as caught:
+        select(["dev"], IDS)
+
+    offered = caught.value.what.split("`")[3::2]
+    assert select(offered, IDS) == (IDS[1], IDS[2], IDS[4])
+
+
 @pytest.mark.parametrize("word", ["", "/", "zzz", "frontend/zzz/zzz", "z*"])
 def test_a_word_that_means_nothing_is_refused(word):
     with pytest.raises(WrongInput, match="there is no agent or team"):
