@@ -24,7 +24,13 @@ from hive.core.units import as_text
 from hive.core.world import Memory, Seen, State
 
 SETTLE = 0.5
-"""Seconds an exit code may take to be known, and a program to be taken as running."""
+"""Seconds after which a program is taken as running."""
+
+TOLD = 2.0
+"""Seconds an exit code may take to be known; after that nobody knows it."""
+
+TELLING = 0.05
+"""Seconds between two looks for an exit code: no event tells of it."""
 
 BELIEVE_GONE = 1.0
 """Seconds a pane must be missing until it is believed to be closed."""
@@ -78,12 +84,11 @@ def dead(case: Case, place: Place | None) -> tuple[Action, ...]:
         return stopping(case) if patient else sweep(case, left)
     code = place.pane.code if place else None
     if place and code is None:
+        soon = Wait(until=case.now + TELLING)
         if not memory.dead_since:
-            after = replace(memory, dead_since=case.now)
-            return (Note(after=after), Wait(until=case.now + SETTLE))
-        settled = memory.dead_since + SETTLE
-        if case.now < settled:
-            return (Wait(until=settled),)
+            return (Note(after=replace(memory, dead_since=case.now)), soon)
+        if case.now < memory.dead_since + TOLD:
+            return (soon,)
     cause = memory.cause if memory.state is State.STOPPING else cause_of(code)
     return (ended(case, place, code, cause),)
 

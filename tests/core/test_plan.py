@@ -191,7 +191,7 @@ NEWER = replace(PANE, id="%2", launch="1-bb", pid=20, started=200)
             id="died, exit code not known yet: note and wait",
         ),
         pytest.param(
-            world(replace(RUNNING, dead_since=NOW - 0.5), replace(DEAD, code=None)),
+            world(replace(RUNNING, dead_since=NOW - 2), replace(DEAD, code=None)),
             None,
             [act.Ended],
             id="died, exit code not known for long enough: ended",
@@ -405,7 +405,7 @@ def test_the_cause_of_an_end(code, cause):
 
 
 def test_an_exit_code_that_nobody_knows_is_said_to_be_unknown():
-    memory = replace(RUNNING, dead_since=NOW - 1)
+    memory = replace(RUNNING, dead_since=NOW - 2)
     ended = only(decide(world(memory, replace(DEAD, code=None))), act.Ended)
 
     assert (ended.code, ended.cause) == (None, "ended; its exit code could not be learnt")
@@ -750,7 +750,10 @@ DAY = 86_400.0
         pytest.param(replace(STOPPING, deadline=NOW + DAY), PANE, 10, id="a deadline"),
         pytest.param(replace(RUNNING, gone_since=NOW + DAY), None, 1, id="a missing pane"),
         pytest.param(
-            replace(RUNNING, dead_since=NOW + DAY), replace(DEAD, code=None), 0.5, id="a dead root"
+            replace(RUNNING, dead_since=NOW + DAY),
+            replace(DEAD, code=None),
+            pytest.approx(0.05),
+            id="a dead root",
         ),
         pytest.param(replace(TRIAL, ready_since=NOW + DAY), PANE, 60, id="health"),
     ],
