@@ -81,7 +81,7 @@ class Node:
         servers = {socket: self._server(socket, known.get(socket)) for socket in sorted(sockets)}
         sights = {socket: server.look() for socket, server in servers.items()}
         processes = self._procs.look()
-        sights = {socket: self._complete(sight, processes) for socket, sight in sights.items()}
+        sights = {name: self._complete(name, sight, processes) for name, sight in sights.items()}
         found = belonging(
             processes,
             self._procs.tags(),
@@ -240,13 +240,17 @@ class Node:
             self._tmux[socket] = Tmux(socket, self._instance, known=known)
         return self._tmux[socket]
 
-    def _complete(self, sight: Sight, processes: Mapping[int, Process]) -> Sight:
+    def _complete(self, socket: str, sight: Sight, processes: Mapping[int, Process]) -> Sight:
         """Add to what tmux says what the process table and the launches know."""
         if not isinstance(sight, Seen):
             return sight
         panes = tuple(self._completed(pane, processes) for pane in sight.panes)
-        if any(pane.dead and pane.code is None for pane in panes):
-            self._remind(sight.server)
+        if any(_owed(pane) for pane in panes):
+            codes = self._remind(socket, sight.server)
+            panes = tuple(
+                replace(pane, code=codes.get((pane.id, pane.pid))) if _owed(pane) else pane
+                for pane in panes
+            )
         return replace(sight, panes=panes)
 
     def _completed(self, pane: Pane, processes: Mapping[int, Process]) -> Pane:
@@ -258,9 +262,10 @@ class Node:
         code = pane.code if reported is None else reported
         return replace(pane, dead=True, code=code)
 
-    def _remind(self, server: Server) -> None:
-        """Repeat the SIGCHLD that tmux with utempter lost (tmux/tmux#311)."""
+    def _remind(self, socket: str, server: Server) -> dict[tuple[str, int], int | None]:
+        """Repeat the SIGCHLD that tmux with utempter lost (tmux/tmux#311), and read the codes."""
         procs.signal(server.pid, server.started, signal.SIGCHLD)
+        return {(pane.id, pane.pid): pane.code for pane in _panes(self._server(socket).look())}
 
     def _watch(self, sights: Mapping[str, Sight]) -> None:
         for sight in sights.values():
@@ -277,6 +282,11 @@ class Node:
         trees = self._looked.trees
         self._cores = usage(before, trees, now - then) if before and now > then else {}
         self._sample = (now, trees)
+
+
+def _owed(pane: Pane) -> bool:
+    """Whether tmux has yet to say how this pane's root ended."""
+    return pane.dead and pane.code is None
 
 
 def _roots(sights: Mapping[str, Sight]) -> dict[int, Tag]:

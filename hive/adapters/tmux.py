@@ -102,14 +102,28 @@ class Tmux:
         The answers come in the order of the openings. Never raises.
         """
         try:
-            batch, server = self._begin(openings)
-            if server:
-                self._second(batch)
+            reused = all(one.pane for one in openings)
+            batch, server = (self._reuse if reused else self._begin)(openings)
         except HiveError as error:
             return [Refused(why=error.what) for _ in openings]
         return [_opened(batch.made(one), server) or batch.refusal(one) for one in openings]
 
+    def _reuse(self, openings: Sequence[Opening]) -> tuple[Batch, Server | None]:
+        """Launch in dead panes of ours: nothing needs to be made, so one question is enough."""
+        batch = Batch(openings, self._instance, ())
+        todo = batch.second()
+        *replies, who = self._told([*(command for _, command in todo), _PID])
+        batch.note(todo, replies)
+        return batch, self._met(who)
+
     def _begin(self, openings: Sequence[Opening]) -> tuple[Batch, Server | None]:
+        """Open windows in sessions and a server that are made where they are missing."""
+        batch, server = self._prepared(openings)
+        if server:
+            self._second(batch)
+        return batch, server
+
+    def _prepared(self, openings: Sequence[Opening]) -> tuple[Batch, Server | None]:
         """Make the server, and what sessions are missing; a server that just ends is waited for."""
         places = line("list-panes", "-a", "-F", panes.PLACES, "-f", panes.ours(self._instance))
         last = time.monotonic() + self._timeout
