@@ -13,7 +13,7 @@ from hive.core.mistakes import placed, refusal
 from hive.core.spec import Agent
 
 CALM = settings(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-PLACE = expansion.Place(folder="/work", home="/home/ann")
+PLACE = expansion.Place(folder="/place", home="/home/ann")
 
 
 def told(
@@ -25,14 +25,14 @@ def told(
 ) -> list[str]:
     """Give the mistakes of a file with these lines in [teams.web.agents], from line 3 on.
 
-    Here are /work, `folders`, and all programs but `lacking`.
+    Here are /place, `folders`, and all programs but `lacking`.
     """
     text = f'project = "Task"\n[teams.web.agents]\n{agents}\n'
     file = read(text)
     entries = expansion.expand(file, PLACE, {})
     wanted = [program(entry.agents[0]) for entry in entries]
     facts = Facts(
-        directories=frozenset({"/work", *folders}),
+        directories=frozenset({"/place", *folders}),
         programs=frozenset(one for one in wanted if one and one.name not in lacking),
         unread=unread or {},
     )
@@ -146,23 +146,23 @@ def test_windows_of_one_name_in_two_sessions_are_fine():
 @pytest.mark.parametrize(
     ("agents", "folders", "messages"),
     [
-        pytest.param('a = { run = "x", directory = "b" }', ("/work/b",), [], id="it is there"),
+        pytest.param('a = { run = "x", directory = "b" }', ("/place/b",), [], id="it is there"),
         pytest.param(
             'a = { run = "x", directory = "b" }',
             (),
-            ["f:3: [teams.web.agents.a] `directory` /work/b is not a folder"],
+            ["f:3: [teams.web.agents.a] `directory` /place/b is not a folder"],
             id="it is missing",
         ),
         pytest.param(
             'a = { run = "./x", directory = "b" }\n[teams.web]\ndirectory = "w"',
             (),
-            ["f:5: [teams.web] `directory` /work/w is not a folder"],
+            ["f:5: [teams.web] `directory` /place/w is not a folder"],
             id="what is inside a missing one is not told",
         ),
         pytest.param(
             'a = { run = ["./x"], directory = "b" }',
             (),
-            ["f:3: [teams.web.agents.a] `directory` /work/b is not a folder"],
+            ["f:3: [teams.web.agents.a] `directory` /place/b is not a folder"],
             id="nor the program in it",
         ),
     ],
@@ -172,13 +172,13 @@ def test_folders(agents, folders, messages):
 
 
 def test_env_files():
-    unread = {"/work/.env": "line 2 is not `NAME=value`", "/work/b/.env": "isn't there"}
+    unread = {"/place/.env": "line 2 is not `NAME=value`", "/place/b/.env": "isn't there"}
     agents = """a = { run = "x", env_file = ".env" }
 b = { run = "x", directory = "b", env_file = ".env" }"""
 
     assert told(agents, unread=unread) == [
-        "f:3: [teams.web.agents.a] `env_file` /work/.env: line 2 is not `NAME=value`",
-        "f:4: [teams.web.agents.b] `directory` /work/b is not a folder",
+        "f:3: [teams.web.agents.a] `env_file` /place/.env: line 2 is not `NAME=value`",
+        "f:4: [teams.web.agents.b] `directory` /place/b is not a folder",
     ]
 
 
@@ -220,11 +220,11 @@ def test_which_program_must_be_there(argv, name):
         session="s",
         window="w",
         argv=argv,
-        directory="/work",
+        directory="/place",
         env=(("PATH", "/bin"),),
     )
 
-    wanted = None if name is None else Program(name=name, directory="/work", path="/bin")
+    wanted = None if name is None else Program(name=name, directory="/place", path="/bin")
     assert program(agent) == wanted
 
 

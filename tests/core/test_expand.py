@@ -13,12 +13,12 @@ from hive.core.config import read
 from hive.core.expand import Place, directories, env_files, expand
 
 CALM = settings(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-PLACE = Place(folder="/work", home="/home/ann")
+PLACE = Place(folder="/place", home="/home/ann")
 
 
 def agents(text: str, **variables: tuple[tuple[str, str], ...]) -> dict[str, spec.Agent]:
-    """Expand a file of project `Task`; `variables` are those of .env files in /work."""
-    files = {f"/work/{name}": found for name, found in variables.items()}
+    """Expand a file of project `Task`; `variables` are those of .env files in /place."""
+    files = {f"/place/{name}": found for name, found in variables.items()}
     entries = expand(read(f'project = "Task"\n{text}'), PLACE, files)
     return {agent.short: agent for entry in entries for agent in entry.agents}
 
@@ -51,7 +51,7 @@ def test_an_agent_is_all_that_its_table_says():
             session="Task-frontend",
             window="Mine",
             argv=("a", "b"),
-            directory="/work/src",
+            directory="/place/src",
             env=(("A", "1"), ("PORT", "80")),
             ready=spec.Probe(
                 kind="tcp", target="127.0.0.1:80", interval=1.0, timeout=3.0, threshold=4
@@ -76,7 +76,7 @@ def test_an_agent_of_a_text_alone_has_every_default():
         session="Task-frontend",
         window="Frontend-Dev2",
         argv=("sh", "-c", "top"),
-        directory="/work",
+        directory="/place",
     )
 
 
@@ -181,13 +181,13 @@ def test_after_names_agents(after, ids):
 @pytest.mark.parametrize(
     ("defaults", "team", "agent", "folder"),
     [
-        pytest.param("", "", "", "/work", id="the file's folder"),
-        pytest.param("", "web", "", "/work/web", id="the team's"),
-        pytest.param("", "web", "src", "/work/web/src", id="the agent's, from the team's"),
-        pytest.param("all", "", "src", "/work/all/src", id="from that of the defaults"),
-        pytest.param("all", "web", "", "/work/web", id="the team's takes the defaults' place"),
-        pytest.param("", "web", "..", "/work", id="up"),
-        pytest.param("", "web", "./a//b/", "/work/web/a/b", id="tidied"),
+        pytest.param("", "", "", "/place", id="the file's folder"),
+        pytest.param("", "web", "", "/place/web", id="the team's"),
+        pytest.param("", "web", "src", "/place/web/src", id="the agent's, from the team's"),
+        pytest.param("all", "", "src", "/place/all/src", id="from that of the defaults"),
+        pytest.param("all", "web", "", "/place/web", id="the team's takes the defaults' place"),
+        pytest.param("", "web", "..", "/place", id="up"),
+        pytest.param("", "web", "./a//b/", "/place/web/a/b", id="tidied"),
         pytest.param("", "web", "/opt", "/opt", id="an absolute one"),
         pytest.param("", "~", "src", "/home/ann/src", id="home"),
         pytest.param("", "~/web", "", "/home/ann/web", id="under home"),
@@ -318,14 +318,14 @@ def test_what_the_file_names_is_found_from_its_own_table():
     )
 
     assert [(named.path, named.target) for named in directories(file, PLACE)] == [
-        (("teams", "a", "directory"), "/work/web"),
-        (("teams", "a", "agents", "b", "directory"), "/work/web/src"),
+        (("teams", "a", "directory"), "/place/web"),
+        (("teams", "a", "agents", "b", "directory"), "/place/web/src"),
     ]
     assert [named.target for named in env_files(file, PLACE)] == [
-        "/work/.env",
-        "/work/web/.env",
+        "/place/.env",
+        "/place/web/.env",
         "/home/ann/.env",
-        "/work/web/.env",
+        "/place/web/.env",
     ]
 
 
