@@ -81,6 +81,7 @@ class Supervisord:
         for name, line in programs.items():
             shell = f"sh -c {shlex.quote(line)}".replace("%", "%%")
             text += f"[program:{name}]\ncommand={shell}\nautorestart=true\nstartsecs=0\n"
+            text += "stdout_logfile=NONE\nstderr_logfile=NONE\n"
         self._file.write_text(text)
 
     def start(self) -> None:
