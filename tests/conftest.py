@@ -34,7 +34,7 @@ T = TypeVar("T")
 Found = list[tuple[int, str]]
 
 
-def eventually(condition: Callable[[], T], timeout: float = 20, pause: float = 0.05) -> T:
+def eventually(condition: Callable[[], T], timeout: float = 60, pause: float = 0.05) -> T:
     """Wait until `condition()` is true and give its value; fail after `timeout` seconds."""
     end = time.monotonic() + timeout
     while not (value := condition()):
@@ -252,7 +252,7 @@ def _still_there() -> Found:
 def _leftovers() -> list[str]:
     """Say what the run has left: processes, after a time to end by themselves, and files."""
     with suppress(AssertionError):  # then they are named below
-        eventually(lambda: not _still_there(), timeout=15)
+        eventually(lambda: not _still_there(), timeout=30)
     left = [f"process {pid}: {command}" for pid, command in _still_there()]
     folder = Path(os.environ["TEST_FOLDER"])
     servers = folder / f"tmux-{os.getuid()}"

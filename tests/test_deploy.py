@@ -145,8 +145,10 @@ def test_a_window_of_the_users_in_our_session_outlives_stop_all(corner: Corner):
 def test_who_is_not_ready_in_time_is_named_with_the_reason(corner: Corner):
     never = {**SLEEP, "ready": {"exec": "echo still cold; exit 1"}}
     corner.write({"frontend": {"slow": never, "fine": SLEEP}})
+    corner.hive("deploy", "--no-wait")
+    eventually(lambda: "still cold" in corner.agent("frontend/slow")["reason"])
 
-    done = corner.run("deploy", "--timeout", "3s")
+    done = corner.run("deploy", "--timeout", "1s")
 
     assert done.returncode == 4
     said = done.stdout + done.stderr
@@ -179,7 +181,7 @@ def test_interrupted_deploy_leaves_a_consistent_state(corner: Corner):
     eventually(lambda: states(corner).get("frontend/a") == "ready")
     deploy.send_signal(signal.SIGINT)
 
-    said, _ = deploy.communicate(timeout=30)
+    said, _ = deploy.communicate(timeout=60)
 
     assert deploy.returncode == 130, said
     assert states(corner) == {"frontend/a": "ready", "frontend/b": "starting"}
@@ -265,4 +267,4 @@ def test_running_hive_inside_tmux_uses_the_wanted_server(corner: Corner):
         assert listed.split() == [b"x"]
     finally:
         subprocess.run([*tmux, "kill-server"], check=True, env=corner.env)
-        eventually(lambda: not Path(f"/proc/{pid}").exists(), timeout=20)
+        eventually(lambda: not Path(f"/proc/{pid}").exists())

@@ -16,7 +16,7 @@ from hive.cli.hot import COMMANDS
 from hive.core.spec import Restart
 from hive.core.units import as_text
 from hive.core.world import State
-from tests.conftest import ROOT, Corner
+from tests.conftest import ROOT, Corner, eventually
 
 README = ROOT / "README.md"
 PAGES = sorted((ROOT / "hive" / "docs").glob("*.md"))
@@ -93,7 +93,7 @@ def test_the_readme_does_what_it_shows(corner: Corner) -> None:
         output = [masked(line) for line in said.splitlines()]
         missing = [line for line in lines if masked(line) not in output]
         assert missing == [], f"$ {command}\n{said}"
-    assert corner.processes() == []
+    eventually(lambda: not corner.processes())
 
 
 def test_the_demo_shows_what_it_promises_and_leaves_nothing(corner: Corner) -> None:
@@ -109,7 +109,7 @@ def test_the_demo_shows_what_it_promises_and_leaves_nothing(corner: Corner) -> N
     assert re.search(r"web/server +restarted", shown["hive events"])
     assert "processes left: none" in shown["hive stop-all"]
     assert not place.exists()
-    assert corner.processes() == []
+    eventually(lambda: not corner.processes())
 
 
 @pytest.mark.parametrize("block", toml_blocks())

@@ -393,7 +393,7 @@ def test_a_bug_that_ends_the_supervisor_is_in_the_log_and_it_is_started_again(co
     before, pid = corner.agent(ONE), worker(corner)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, 3))  # nothing more can be opened
 
-    eventually(lambda: worker(corner) not in {0, pid}, timeout=40)
+    eventually(lambda: worker(corner) not in {0, pid})
 
     log = (corner.state / "supervisor.log").read_text()
     assert "Traceback" in log

@@ -39,10 +39,13 @@ def test_stop_is_graceful_and_leaves_nothing_of_the_tree(corner: Corner):
 
 
 def test_the_agent_gets_its_signal_and_the_time_to_obey(corner: Corner):
-    told = corner.path / "told"
-    polite = f"trap 'echo tidied > {told}; exit 0' USR1; while :; do sleep 0.1; done"
-    corner.write({"frontend": {"a": {"run": polite, "stop": {"signal": "USR1"}}}})
+    told, up = corner.path / "told", corner.path / "up"
+    trap = f"trap 'echo tidied > {told}; exit 0' USR1"
+    polite = f"{trap}; touch {up}; while :; do sleep 0.1; done"
+    stop = {"signal": "USR1", "grace": "60s"}
+    corner.write({"frontend": {"a": {"run": polite, "stop": stop}}})
     corner.hive("deploy")
+    eventually(up.exists)
 
     corner.hive("stop", ONE)
 
@@ -51,7 +54,7 @@ def test_the_agent_gets_its_signal_and_the_time_to_obey(corner: Corner):
 
 def test_stop_keys_are_typed_into_the_window(corner: Corner):
     reader = "stty -echo; read -r line; exit 0"
-    stop = {"keys": ["bye", "Enter"], "grace": "30s"}
+    stop = {"keys": ["bye", "Enter"], "grace": "60s"}
     corner.write({"frontend": {"a": {"run": reader, "stop": stop}}})
     corner.hive("deploy")
 
@@ -61,9 +64,11 @@ def test_stop_keys_are_typed_into_the_window(corner: Corner):
 
 
 def test_what_ignores_the_signal_is_ended_when_its_grace_is_over(corner: Corner):
-    deaf = "trap '' TERM INT HUP; while :; do sleep 0.2; done"
+    up = corner.path / "up"
+    deaf = f"trap '' TERM INT HUP; touch {up}; while :; do sleep 0.2; done"
     corner.write({"frontend": {"a": {"run": deaf, "stop": {"grace": "1s"}}}})
     corner.hive("deploy")
+    eventually(up.exists)
 
     corner.hive("stop", ONE)
 
@@ -74,7 +79,8 @@ def test_what_ignores_the_signal_is_ended_when_its_grace_is_over(corner: Corner)
 def test_a_stopped_process_is_woken_to_end(corner: Corner):
     corner.write({"frontend": {"a": SLEEP}})
     corner.hive("deploy")
-    pid = next(pid for pid, command in corner.processes() if command == "sleep 600")
+    ours = lambda: [pid for pid, command in corner.processes() if command == "sleep 600"]
+    (pid,) = eventually(ours)  # until then it is a shell
     os.kill(pid, signal.SIGSTOP)
 
     corner.hive("stop", ONE)
@@ -123,27 +129,34 @@ def test_stop_all_leaves_no_process_pane_or_socket_and_says_so(corner: Corner):
 
 
 def test_stop_all_from_inside_an_agent_ends_that_agent_too(corner: Corner):
-    done = corner.path / "done"
-    inner = f"sleep 2; setsid python3 -m hive stop-all > {done} 2>&1 & exec sleep 600"
+    go, said = corner.path / "go", corner.path / "said"
+    wait = f"while [ ! -e {go} ]; do sleep 0.1; done"
+    inner = f"({wait}; setsid python -m hive stop-all > {said} 2>&1) & exec sleep 600"
     corner.write({"frontend": {"a": {"run": inner}, "b": SLEEP}})
     corner.hive("deploy")
 
-    eventually(lambda: not sleeps(corner), timeout=60)
-    eventually(lambda: not corner.processes(), timeout=60)
+    go.touch()
+
+    eventually(lambda: not corner.processes(), timeout=90)
+    assert "processes left: none" in said.read_text()
 
 
 @pytest.mark.parametrize("victim", ["worker", "guard", "both"])
 def test_stop_all_is_complete_whatever_is_killed_meanwhile(corner: Corner, victim: str):
-    slow = "trap 'sleep 1; exit 0' TERM; while :; do sleep 0.1; done"
-    corner.write({"frontend": {"a": {"run": slow}, "b": SLEEP}})
+    up, go = corner.path / "up", corner.path / "go"
+    tidy = f"trap 'while [ ! -e {go} ]; do sleep 0.1; done; exit 0' TERM"
+    slow = {"run": f"{tidy}; touch {up}; while :; do sleep 0.1; done", "stop": {"grace": "90s"}}
+    corner.write({"frontend": {"a": slow, "b": SLEEP}})
     corner.hive("deploy")
+    eventually(up.exists)
     guards = [pid for pid, line in corner.processes() if "hive.adapters.guard" in line]
     worker = corner.json("status")["supervisor"]["pid"]
     stopping = corner.start("stop-all")
-    eventually(lambda: corner.agent(ONE)["state"] in {"stopping", "stopped"})
+    eventually(lambda: corner.agent(ONE)["state"] == "stopping")
 
     for pid in {"worker": [worker], "guard": guards, "both": [*guards, worker]}[victim]:
         os.kill(pid, signal.SIGKILL)
+    go.touch()
 
     said, _ = stopping.communicate(timeout=90)
     assert stopping.returncode == 0, said

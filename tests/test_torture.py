@@ -51,7 +51,7 @@ def test_whatever_is_killed_whenever_each_agent_runs_once(corner: Corner, seed: 
                 os.kill(pid, signal.SIGKILL)
 
     corner.hive("deploy")
-    eventually(lambda: all(one["settled"] for one in corner.agents().values()), timeout=60)
-    eventually(lambda: sleeps(corner) == SLEEPS, timeout=30)
-    corner.hive("stop-all")
-    assert not corner.processes()
+    eventually(lambda: all(one["settled"] for one in corner.agents().values()))
+    eventually(lambda: sleeps(corner) == SLEEPS)
+    assert "processes left: none" in corner.hive("stop-all")
+    eventually(lambda: not corner.processes())

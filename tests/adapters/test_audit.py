@@ -145,7 +145,7 @@ def test_panes_with_our_mark_are_left_and_others_are_not(corner: Corner, state):
 def test_a_tmux_server_nobody_named_is_found_too(corner: Corner, state):
     ours = pane(corner, state.instance)
 
-    assert [text.split()[0] for text in audit(state).panes] == [ours]
+    eventually(lambda: [text.split()[0] for text in audit(state).panes] == [ours])
 
 
 def test_only_panes_that_still_bear_the_mark_are_closed(corner: Corner, state):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from hive.adapters import scan
 from hive.adapters.doctor import Finding, examine
 from hive.adapters.state import NodeLock, State
 from hive.adapters.store import Event, Store
@@ -179,6 +180,7 @@ def test_agents_without_a_supervisor_are_told(corner: Corner, state):
     tag = {"HIVE_AGENT": "Task/frontend/a", "HIVE_LAUNCH": "1"}
     agent = subprocess.Popen(["sleep", "600"], env=corner.env | tag)
     try:
+        eventually(lambda: scan.processes(state).all)  # a young one may not show its tags yet
         found = look(corner)
     finally:
         agent.kill()
