@@ -287,11 +287,11 @@ def test_a_closed_window_reports_nothing(bench, folder, perl):
 
 def test_the_program_sees_the_terminal_but_not_the_tmux_server(bench, folder, perl):
     spec = bench.spec(
-        "dev", argv=("sh", "-c", 'echo "[$TMUX$TMUX_PANE] $TERM"; test -t 0 && echo tty')
+        "dev",
+        argv=("sh", "-c", 'echo "[$TMUX$TMUX_PANE] $TERM"; test -t 0 && echo tty; read line'),
     )
     launch.prepare(folder, "one", spec, HIVES, dict(os.environ) | {"HOME": str(bench.path)})
     pane = bench.open("dev", *launch.launcher(folder / "one", perl))
-    eventually(lambda: launch.report(folder, "one") == 0)
     shown = bench.screen(pane.id, "tty")
     assert shown[0].startswith("[] ")
     assert shown[0].split()[1].startswith(("tmux", "screen"))

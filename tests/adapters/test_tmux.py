@@ -217,8 +217,9 @@ def test_a_newline_in_a_window_name_runs_nothing(bench):
 
 
 def test_a_dead_pane_runs_again(bench):
-    old = bench.open("dev", "sh", "-c", "echo first; exit 3")
-    bench.screen(old.id, "first")
+    old = bench.open("dev", "sh", "-c", "echo first; read line; exit 3")
+    bench.screen(old.id, "first")  # tmux may lose what is written in the moment of the end
+    bench.tmux.press(old.id, ["Enter"])
     eventually(lambda: bench.seen()["dev"].dead)
     answer = bench.tmux.open([bench.opening("dev", "sh", "-c", "echo second; cat -", pane=old.id)])[
         0
