@@ -205,7 +205,7 @@ def _refresh(row: _Row, text: bytes) -> _Row:
 def _parse(text: bytes) -> Process | None:
     """Read a `stat` line; None for a kernel thread. A name may hold spaces and parentheses."""
     begin, end = text.index(b"("), text.rindex(b")")
-    fields = text[end + 2 :].split(b" ", 20)
+    fields = text[end + 2 :].split(b" ", 22)
     if int(fields[6]) & _KERNEL_THREAD:
         return None
     return Process(
@@ -216,6 +216,7 @@ def _parse(text: bytes) -> Process | None:
         state=fields[0].decode(),
         cpu=sum(map(int, fields[11:15])) * _TICK,
         name=os.fsdecode(text[begin + 1 : end]),
+        memory=int(fields[21]) * _PAGE,
     )
 
 

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
+from hive.core.limits import Limits, Priority
+
 ProbeKind = Literal["http", "tcp", "exec", "screen"]
 Policy = Literal["always", "on-failure", "never"]
 
@@ -71,7 +73,8 @@ class Agent:
     `id` is `project/team/name`, unique on the node. `argv` is what is executed, as it is.
     `env` is what the file adds to the environment, and may hold secrets: it is never printed.
     `after` names agents (ids) that must be ready before this one starts.
-    `order` is the place of its window in its session.
+    `order` is the place of its window in its session. Under lasting pressure those of the
+    lowest `priority` are paused first.
     `socket` is the tmux server: "" is the user's default one, a word is a name (`tmux -L`),
     a text with a slash is a path (`tmux -S`).
     """
@@ -93,6 +96,8 @@ class Agent:
     port: int | None = None
     order: int = 0
     socket: str = ""
+    limits: Limits = Limits()
+    priority: Priority = "normal"
 
     @property
     def id(self) -> str:
@@ -145,4 +150,5 @@ def from_dict(values: Mapping[str, Any]) -> Agent:
     found["restart"] = Restart(**found.get("restart", {}))
     stop = dict(found.get("stop", {}))
     found["stop"] = Stop(**{**stop, "keys": tuple(stop.get("keys", ()))})
+    found["limits"] = Limits(**found.get("limits", {}))
     return Agent(**found)

@@ -23,7 +23,8 @@ class Process:
 
     `started` is the kernel's start time: with `pid` it names the process for good. Its unit is
     the platform's; only equality means something. `cpu` is in seconds, reaped children included.
-    `state` is the kernel's letter; `Z` and `X` are dead.
+    `state` is the kernel's letter; `Z` and `X` are dead, `T` is stopped. `memory` is what is
+    resident, in bytes, pages that others share included.
     """
 
     pid: int
@@ -33,6 +34,7 @@ class Process:
     state: str
     cpu: float
     name: str
+    memory: int = 0
 
     @property
     def dead(self) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Literal
 
 from hive.core.spec import Agent
 from hive.core.trees import Process
@@ -121,6 +122,8 @@ class Memory:
     machine). `counts` says whether that stop counts as a death.
     `gone_since` is when its pane was first not seen, `dead_since` when its root was first seen
     dead without a known exit code, or what it left behind was asked to end (0: not so).
+    `ooms` counts its latest deaths in a row for want of memory, `seen` is the most bytes it had
+    in one of them.
     `version` grows with every write; the store refuses a write over a newer one.
     """
 
@@ -148,6 +151,8 @@ class Memory:
     counts: bool = False
     gone_since: float = 0.0
     dead_since: float = 0.0
+    ooms: int = 0
+    seen: int = 0
     version: int = 0
 
     @property
@@ -180,11 +185,74 @@ class Tree:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """One process, and the bytes that its end would give back."""
+
+    pid: int
+    name: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """What an agent's whole tree uses now.
+
+    `cpu` is in cores, `memory` in bytes. `quiet_since` is since when it has used next to no CPU
+    (0: it does). `paused` says that hive has stopped it for want of room.
+    """
+
+    cpu: float = 0.0
+    memory: int = 0
+    processes: int = 0
+    quiet_since: float = 0.0
+    paused: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Excess:
+    """Why processes of a launch were killed: it had more than it, or the machine, could have.
+
+    `why` is the cause that the certificate gives ("out of memory: it used 531M of 512M").
+    `seen` is how much it had (bytes, or processes), `limit` what it could have; `largest` are
+    its largest processes at that moment. `whole` says that all of it was to end.
+    """
+
+    agent: str
+    launch: str
+    at: float
+    kind: Literal["memory", "processes"]
+    why: str
+    seen: int
+    limit: int
+    whole: bool
+    largest: tuple[Holding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """What the machine has left for agents that are to start.
+
+    `closed` is why nothing may start at all now ("" where it may). `agents` is how many may run
+    at once, `memory` how many bytes are left (both None: any). `cores` are what all agents
+    together may use, `busy` how many agents want more than they get. `needs` is by program what
+    one was seen to take (bytes); `starting` by program how many cores its young launches use.
+    """
+
+    closed: str = ""
+    agents: int | None = None
+    memory: int | None = None
+    cores: float = 1.0
+    busy: int = 0
+    needs: Mapping[str, int] = field(default_factory=dict)
+    starting: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class World:
     """One look at everything, with the store's memory of it.
 
     `sights` is by socket, the rest by agent id (`teams` by `project/team`). `boot` names the
-    machine's boot.
+    machine's boot. `room` is None where nobody has to wait for room.
     """
 
     boot: str = ""
@@ -194,3 +262,6 @@ class World:
     trees: Mapping[str, Tree] = field(default_factory=dict)
     ready: Mapping[str, Verdict] = field(default_factory=dict)
     alive: Mapping[str, Verdict] = field(default_factory=dict)
+    uses: Mapping[str, Use] = field(default_factory=dict)
+    excesses: Mapping[str, Excess] = field(default_factory=dict)
+    room: Room | None = None
