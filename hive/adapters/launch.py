@@ -12,6 +12,7 @@ import shutil
 import sys
 from collections.abc import Collection, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from hive.core.spec import Agent
@@ -26,6 +27,22 @@ _OF_THE_TERMINAL = frozenset(
     {"TMUX", "TMUX_PANE", "TERM", "TERM_PROGRAM", "TERM_PROGRAM_VERSION", "COLUMNS", "LINES"}
 )
 _OF_THE_SHELL = frozenset({"PWD", "OLDPWD", "SHLVL", "_"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Berth:
+    """Where a launch is put so that the kernel holds its limits.
+
+    `join` are the `cgroup.procs` files that the launcher writes itself into before anything
+    runs; `wrap` is a command put in front of the launcher's own (`systemd-run … --`).
+    """
+
+    join: tuple[str, ...] = ()
+    wrap: tuple[str, ...] = ()
+
+
+NOWHERE = Berth()
+"""The berth of a launch that no kernel holds."""
 
 
 def environment(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 from hive.core.limits import Limits, Priority
@@ -96,7 +96,7 @@ class Agent:
     port: int | None = None
     order: int = 0
     socket: str = ""
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     priority: Priority = "normal"
 
     @property
@@ -140,7 +140,7 @@ def from_dict(values: Mapping[str, Any]) -> Agent:
 
     Keys it does not know (a newer version's) are left out; missing ones take their default.
     """
-    known = {field.name for field in fields(Agent)}
+    known = {one.name for one in fields(Agent)}
     found: dict[str, Any] = {key: value for key, value in values.items() if key in known}
     found["argv"] = tuple(found["argv"])
     found["env"] = tuple((key, value) for key, value in found.get("env", ()))
