@@ -15,6 +15,7 @@ from typing import Any
 
 from hive import views
 from hive.adapters.store import Event
+from hive.allowances import Allowances
 from hive.core.diff import Change, apply, compare
 from hive.core.select import select
 from hive.core.spec import Agent, from_dict
@@ -36,6 +37,9 @@ VERBS = (
     "restart",
     "stop_all",
     "reset",
+    "limits",
+    "set_limits",
+    "advise",
     "shut_down",
 )
 
@@ -55,6 +59,7 @@ class Hive:
         self.ending = False
         self.changed = False
         keeper.environ = self._environ
+        self._allowances = Allowances(keeper)
 
     def answer(self, verb: str, args: Mapping[str, Any]) -> Any:
         """Carry out one verb; raises WrongInput for one that does not exist."""
@@ -84,6 +89,7 @@ class Hive:
             supervisor=self.ping(),
             agents=agents,
             teams=self._keeper.teams,
+            strain=self._allowances.strain,
         )
 
     def why(self, name: str) -> dict[str, Any]:
@@ -100,6 +106,7 @@ class Hive:
             deaths=self._store.deaths(agent, 1),
             events=self._store.events(agents=[agent], limit=10, newest=True),
             now=self._clock(),
+            limits=keeper.governor.evidence(agent),
         )
 
     def events(
@@ -156,6 +163,7 @@ class Hive:
         teams: Sequence[str] | None = None,
         dry_run: bool = False,
         path: str = "",
+        ceiling: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         """Make what is wanted equal to the file, and tell each change."""
         specs = [from_dict(values) for values in agents]
@@ -163,6 +171,7 @@ class Hive:
         self._refuse_foreign(specs, changes)
         if not dry_run:
             self._remember(project, environ)
+            self._allowances.bind(project, ceiling or {})
             self._want(apply(self._keeper.wanted, changes, specs), "deploy", path or "hive deploy")
             updated = {change.agent for change in changes if change.kind == "update"}
             self._keeper.update({spec.id: spec for spec in specs if spec.id in updated})
@@ -194,6 +203,23 @@ class Hive:
         self._keeper.reload()
         self.changed = True
         return views.changed(agents)
+
+    def limits(self, names: Sequence[str] = ()) -> dict[str, Any]:
+        """Tell what each agent and all together use, and may use, and what hive does about it."""
+        return self._allowances.show(self._chosen(names))
+
+    def set_limits(self, names: Sequence[str], changes: Mapping[str, Any]) -> dict[str, Any]:
+        """Change the limits of these agents, or of all together where none is named."""
+        self.changed = True
+        if not names:
+            return self._allowances.change_all(changes)
+        wanted, record = self._allowances.changed(self._chosen(names), changes)
+        self._want(wanted, "limits", "`hive limits set`")
+        return record
+
+    def advise(self, names: Sequence[str] = ()) -> dict[str, Any]:
+        """Recommend limits from what was seen."""
+        return self._allowances.advise(self._chosen(names), self._clock())
 
     def shut_down(self) -> dict[str, Any]:
         """End the supervisor once it has answered; agents that run are left alone."""
@@ -267,7 +293,8 @@ class Hive:
             keeper.wanted[agent],
             keeper.memory.get(agent, Memory(agent=agent)),
             cpu=keeper.node.cores(agent),
-            memory_bytes=keeper.node.bytes_of(agent),
+            memory_bytes=keeper.governor.bytes_of(agent),
+            limit=keeper.governor.doing(agent),
         )
 
     def _chosen(self, names: Sequence[str]) -> list[str]:

@@ -11,7 +11,7 @@ import logging
 import secrets
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -25,7 +25,9 @@ from hive.core.spec import Agent
 from hive.core.starting import NOT_OPENED
 from hive.core.world import Memory, State, TeamMemory, Unseen, Verdict, Wanted, World
 from hive.errors import HiveError
+from hive.governor import Governor
 from hive.questions import Questions
+from hive.turn import Turn
 
 RETRY = 1.0
 """Seconds until the next try after a tick, or an action of one, that failed."""
@@ -37,44 +39,13 @@ REFUSED = 5.0
 _log = logging.getLogger("hive")
 
 
-@dataclass
-class _Round:
-    """What one tick did, gathered for one write; `said` is the last event of each agent."""
-
-    now: float
-    said: dict[str, tuple[str, str]]
-    records: list[Record] = field(default_factory=list)
-    starts: list[act.Start] = field(default_factory=list)
-    forgotten: list[act.Forget] = field(default_factory=list)
-    wait: float | None = None
-    busy: bool = False
-    touched: set[str] = field(default_factory=set)
-    ended: set[str] = field(default_factory=set)
-
-    def add(self, after: Memory, kind: str, why: str, **more: Any) -> None:
-        """Remember a change of one agent, with its event."""
-        event = self._event(after.agent, kind, why)
-        self.records.append(Record(memory=after, event=event, **more))
-
-    def say(self, agent: str, kind: str, why: str) -> None:
-        """Remember an event that changes nothing."""
-        if event := self._event(agent, kind, why):
-            self.records.append(Record(event=event))
-
-    def _event(self, agent: str, kind: str, why: str) -> Event | None:
-        """Give the event; none for what is tried again and again, each time in vain."""
-        if self.said.get(agent) == (kind, why):
-            return None
-        self.said[agent] = (kind, why)
-        return Event(agent=agent, kind=kind, text=why, at=self.now)
-
-
 class Keeper:
     """Holds what is wanted and remembered, and makes it so, tick by tick."""
 
-    def __init__(self, store: Store, node: Node, questions: Questions) -> None:
+    def __init__(self, store: Store, node: Node, questions: Questions, governor: Governor) -> None:
         self.store = store
         self.node = node
+        self.governor = governor
         self._questions = questions
         self.environ: Callable[[str], Mapping[str, str]] = lambda _project: {}
         questions.environ = self._environment
@@ -89,7 +60,7 @@ class Keeper:
         self._failing: set[str] = set()
         self._failed: set[str] = set()
         self._doubt = ""
-        self._do: dict[type, Callable[[Any, _Round], None]] = {
+        self._do: dict[type, Callable[[Any, Turn], None]] = {
             act.Adopt: self._note_event("adopted"),
             act.Ready: self._note_event("ready"),
             act.Say: self._say,
@@ -133,13 +104,14 @@ class Keeper:
             world = replace(world, memory=self.memory, teams=self.teams)
             turns.append(self._turn(world, now, besides=done))
         self._try("can't ask the probes", lambda: self._ask(now))
+        self._tell(now)
         busy = any(turn.busy for turn in turns)
         again = now + RETRY if self._failing else None
         return busy, _earliest(turns[-1].wait, self._questions.next(now), again)
 
-    def _turn(self, world: World, now: float, besides: Collection[str] = ()) -> _Round:
+    def _turn(self, world: World, now: float, besides: Collection[str] = ()) -> Turn:
         """Plan on this world, act for all agents but those `besides`, and write."""
-        turn = _Round(now=now, said=self._said)
+        turn = Turn(now=now, said=self._said)
         try:
             for action in plan(self.wanted, world, now):
                 if act.whose(action) not in besides:
@@ -150,7 +122,7 @@ class Keeper:
                 self._write(turn)
         return turn
 
-    def _act(self, action: act.Action, turn: _Round) -> None:
+    def _act(self, action: act.Action, turn: Turn) -> None:
         """Carry out one action. Where that fails, nothing of it is written: it is asked again."""
         agent = act.whose(action)
         turn.touched |= {agent} - {""}
@@ -195,6 +167,7 @@ class Keeper:
     def look(self, now: float) -> World:
         """See everything once."""
         self.looked = self.node.look(self.wanted, self.memory, now)
+        self.governor.observe(self.wanted, self.memory, self.looked, now)
         self._questions.read(now)
         self.ready, self.alive = self._questions.verdicts()
         return World(
@@ -205,6 +178,9 @@ class Keeper:
             trees=self.looked.trees,
             ready=self.ready,
             alive=self.alive,
+            uses=self.governor.uses,
+            excesses=self.governor.excesses,
+            room=self.governor.room,
         )
 
     def want(self, changes: Mapping[str, Wanted], events: Sequence[Event]) -> None:
@@ -233,13 +209,23 @@ class Keeper:
             agent: self.wanted[agent].agent
             for agent, memory in self.memory.items()
             if agent in self.wanted and memory.state in {State.STARTING, State.READY}
-            if memory.live
+            if memory.live and agent not in self.governor.strain.paused
         }
         launches = {agent: self.memory[agent].launch for agent in running}
         settled = {agent for agent in running if self.memory[agent].state is State.READY}
         self._questions.due(running, launches, now, self.node.screens, ready=settled)
 
-    def _start(self, turn: _Round) -> None:
+    def _tell(self, now: float) -> None:
+        """Write down what the governor did."""
+        news = [
+            Event(agent=one.agent, kind=one.kind, text=one.text, at=now)
+            for one in self.governor.news
+        ]
+        if news:
+            self.store.add(news)
+            self.governor.news.clear()
+
+    def _start(self, turn: Turn) -> None:
         """Launch all that is to start in this round, as one batch."""
         launchings = [
             Launching(
@@ -249,6 +235,9 @@ class Keeper:
                 inherit=self.environ(action.spec.project),
             )
             for action in turn.starts
+        ]
+        launchings = [
+            replace(one, berth=self.governor.berth(one.spec, one.launch)) for one in launchings
         ]
         answers = self.node.launch(launchings) if launchings else []
         turn.busy |= bool(answers)
@@ -260,7 +249,7 @@ class Keeper:
             why = f"pid {answer.pane.pid}: {action.why}"
             turn.add(after, "restarted" if action.automatic else "started", why, team=action.team)
 
-    def _refused(self, action: act.Start, answer: Refused, turn: _Round) -> None:
+    def _refused(self, action: act.Start, answer: Refused, turn: Turn) -> None:
         """Try again later; that the next try is one counts for no budget: this one did."""
         why = f"could not be started: {answer.why}; tried again in {REFUSED:.0f}s"
         known = self.memory.get(action.after.agent, Memory(agent=action.after.agent))
@@ -276,34 +265,34 @@ class Keeper:
         )
         turn.add(after, "refused", why, team=action.team)
 
-    def _note_event(self, kind: str) -> Callable[[Any, _Round], None]:
-        def handle(action: Any, turn: _Round) -> None:
+    def _note_event(self, kind: str) -> Callable[[Any, Turn], None]:
+        def handle(action: Any, turn: Turn) -> None:
             turn.add(action.after, kind, action.why)
 
         return handle
 
-    def _say(self, action: act.Say, turn: _Round) -> None:
+    def _say(self, action: act.Say, turn: Turn) -> None:
         turn.add(action.after, action.after.state.value, action.why)
 
-    def _note(self, action: act.Note, turn: _Round) -> None:
+    def _note(self, action: act.Note, turn: Turn) -> None:
         turn.records.append(Record(memory=action.after))
 
-    def _stop(self, action: act.Stop, turn: _Round) -> None:
+    def _stop(self, action: act.Stop, turn: Turn) -> None:
         self.node.ask_to_end(action)
         turn.add(action.after, "stopping", _asked(action))
 
-    def _kill(self, action: act.Kill, turn: _Round) -> None:
+    def _kill(self, action: act.Kill, turn: Turn) -> None:
         self.node.sweep(action.targets, force=True)
         turn.add(action.after, "killed", action.why)
 
-    def _sweep(self, action: act.Sweep, turn: _Round) -> None:
+    def _sweep(self, action: act.Sweep, turn: Turn) -> None:
         self.node.sweep(action.targets, force=action.force)
         if action.after:
             turn.add(action.after, "swept", action.why)
         else:
             turn.say(action.agent, "swept", action.why)
 
-    def _ended(self, action: act.Ended, turn: _Round) -> None:
+    def _ended(self, action: act.Ended, turn: Turn) -> None:
         before = self.memory[action.after.agent]
         screen = self.node.last_screen(before.socket, action.pane)
         death = Death(
@@ -317,27 +306,28 @@ class Keeper:
             restarts=before.restarts,
             ran=max(0.0, turn.now - before.began),
             screen="\n".join(screen),
+            largest=action.largest,
         )
         turn.add(action.after, "stopped" if action.asked else "died", action.why, death=death)
         turn.ended.add(before.agent)
 
-    def _closed(self, action: act.Closed, turn: _Round) -> None:
+    def _closed(self, action: act.Closed, turn: Turn) -> None:
         wanted = self.wanted.get(action.after.agent)
         down = replace(wanted, up=False, why=action.why) if wanted else None
         turn.add(action.after, "closed", action.why, wanted=down)
 
-    def _close(self, action: act.Close, _turn: _Round) -> None:
+    def _close(self, action: act.Close, _turn: Turn) -> None:
         self.node.close(action.socket, [action.pane])
 
-    def _hold(self, action: act.Hold, turn: _Round) -> None:
+    def _hold(self, action: act.Hold, turn: Turn) -> None:
         project, team = action.after.team.split("/", 1)
         event = Event(agent=f"{project}/{team}", kind="held", text=action.why, at=turn.now)
         turn.records.append(Record(team=action.after, event=event))
 
-    def _wait(self, action: act.Wait, turn: _Round) -> None:
+    def _wait(self, action: act.Wait, turn: Turn) -> None:
         turn.wait = action.until
 
-    def _write(self, turn: _Round) -> None:
+    def _write(self, turn: Turn) -> None:
         """Write the round in one transaction, then remember it."""
         if turn.records:
             for memory in self.store.record(turn.records, turn.now):

@@ -6,6 +6,7 @@ is what the last supervisor knew; `"supervisor": null` says so. Writing refuses 
 
 from __future__ import annotations
 
+import json
 import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,13 +15,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from hive import views
+from hive import accounts, views
+from hive.accounts import Account
 from hive.adapters import procs
 from hive.adapters.emergency import dated, files_of, move_aside
+from hive.adapters.machine import Machine
 from hive.adapters.state import NodeLock, State
 from hive.adapters.store import Event, Store
 from hive.adapters.storefile import Damaged
+from hive.core.accounting import Sample
 from hive.core.diff import compare
+from hive.core.limits import Total, together
+from hive.core.limits import from_dict as ceiling_from
 from hive.core.select import select
 from hive.core.spec import from_dict
 from hive.core.world import Memory, TeamMemory, Wanted
@@ -106,6 +112,42 @@ class Offline:
         """List what can be named: agents, teams, projects."""
         return views.names([one.agent for one in self._known().wanted.values()])
 
+    def limits(self, names: Sequence[str] = ()) -> dict[str, Any]:
+        """Tell what each agent and all together may use; what they do use nobody looks at."""
+        known = self._known()
+        return accounts.limits(
+            node=platform.node(),
+            vitals=None,
+            total=self._total(known),
+            means=("", ""),
+            strain=(0, "", "", 0.0),
+            agents=[
+                Account(wanted=known.wanted[agent], memory=known.of(agent))
+                for agent in _chosen(known, ())
+            ],
+            chosen=_chosen(known, names),
+        )
+
+    def advise(self, names: Sequence[str] = ()) -> dict[str, Any]:
+        """Recommend limits for these agents from what was seen of them."""
+        from hive.core.advice import advise
+
+        known, now = self._known(), self._clock()
+        agents = _chosen(known, names)
+        history = self._history(agents)
+        return accounts.advice(
+            [
+                advise(
+                    known.wanted[agent].agent,
+                    history.get(agent, ()),
+                    ooms=known.of(agent).ooms,
+                    seen=known.of(agent).seen,
+                    now=now,
+                )
+                for agent in agents
+            ]
+        )
+
     def deploy(
         self,
         project: str,
@@ -114,6 +156,7 @@ class Offline:
         teams: Sequence[str] | None = None,
         dry_run: bool = False,
         path: str = "",  # noqa: ARG002
+        ceiling: Mapping[str, Any] | None = None,  # noqa: ARG002
     ) -> dict[str, Any]:
         """Tell each change that a deploy would make; raises NotRunning for a real one."""
         if not dry_run:
@@ -151,7 +194,8 @@ class Offline:
     def start_afresh(self) -> Path:
         """Put the store aside as a backup and begin with an empty one; gives the backup's path.
 
-        Raises HiveError while agents run, `Locked` while a supervisor does.
+        What agents were seen to use is forgotten without one. Raises HiveError while agents run,
+        `Locked` while a supervisor does.
         """
         fix = "hive stop-all"
         running = procs.pids_with(str(self._state.root))
@@ -168,6 +212,8 @@ class Offline:
             else:
                 for path in files_of(self._state.db):
                     path.unlink()
+            for path in files_of(self._state.usage):
+                path.unlink()
         return backup
 
     def sockets(self) -> set[str]:
@@ -189,6 +235,15 @@ class Offline:
         with Store.open(self._state.db) as store:
             yield store
 
+    def _history(self, agents: Sequence[str]) -> Mapping[str, Sequence[Sample]]:
+        """Give all that is kept of what these agents used."""
+        if not self._state.usage.exists():
+            return {}
+        from hive.adapters.ledger import Ledger
+
+        with Ledger(self._state.usage) as ledger:
+            return ledger.history(agents, since=0.0)
+
     @contextmanager
     def _alone(self) -> Iterator[Store]:
         """Open the store for writing, with the lock that a supervisor would hold."""
@@ -204,6 +259,19 @@ class Offline:
             yield
         finally:
             lock.release()
+
+    def _total(self, known: _Known) -> Total:
+        """Give what all agents together may use, as their latest deploys said."""
+        machine = Machine()
+        vitals = machine.read()
+        machine.close()
+        with self._store() as store:
+            facts = [
+                store.fact(accounts.BOUND + project) if store else None
+                for project in sorted({one.agent.project for one in known.wanted.values()})
+            ]
+        ceilings = [ceiling_from(json.loads(fact or "{}")) for fact in facts]
+        return together(ceilings, cores=vitals.cores, memory=vitals.memory)
 
     def _known(self) -> _Known:
         with self._store() as store:

@@ -49,6 +49,7 @@ def status(record: Record, now: float) -> RenderableType:
     if not agents:
         return Text("no agents: `hive deploy` starts some")
     lines: list[RenderableType] = [agents_table(agents, now), Text(), totals(agents)]
+    lines += pressure(record)
     lines += [held(team) for team in record["teams"] if team["held"]]
     if record["supervisor"] is None:
         lines.append(supervisor(record, now))
@@ -69,10 +70,10 @@ def agents_table(agents: Iterable[Record], now: float, *, usage: bool = True) ->
             "cpu": [Text(percent(one["cpu"]) if _uses(one) else "") for one in rows],
             "memory": [Text(_size(one["memory"]) if _uses(one) else "") for one in rows],
         }
-    columns["why"] = [Text(clean(one["reason"])) for one in rows]
+    columns["why"] = [Text(clean(_reason(one))) for one in rows]
     kept = {name: cells for name, cells in columns.items() if any(cell.plain for cell in cells)}
     right = [number for number, name in enumerate(kept) if name in NUMBERS]
-    table = _table(*kept, right=right)
+    table = grid(*kept, right=right)
     for row in zip(*kept.values(), strict=True):
         table.add_row(*row)
     return table
@@ -89,6 +90,15 @@ def totals(agents: Sequence[Record]) -> Text:
     memory = [one["memory"] for one in agents if one["memory"] is not None]
     used = f", cpu {percent(sum(cpu))}, memory {size(sum(memory))}" if cpu or memory else ""
     return Text(f"{count(len(agents), 'agent')}{used}: ").append_text(tally(agents))
+
+
+def pressure(record: Record) -> list[Text]:
+    """Draw what keeps agents back, in a line where there is anything: pressure, want of room."""
+    strain, waiting = record.get("strain"), record.get("waiting")
+    said = [f"hive {strain['doing']}: {clean(strain['why'])}"] if strain else []
+    if waiting:
+        said.append(f"{count(waiting, 'agent')} wait{'s' * (waiting == 1)} for room")
+    return [Text("; ".join(said), style="bold yellow")] if said else []
 
 
 def tally(agents: Iterable[Record]) -> Text:
@@ -151,7 +161,15 @@ def certificate(record: Record) -> RenderableType:
     lines = [line for line in record["screen"] if line.strip()][-10:]
     shown = [_inset(Text(clean(line), style="dim")) for line in lines]
     then = Text(f"then hive: {clean(record['next'])}")
-    return Group(head, then, *shown)
+    return Group(head, *_largest(record.get("largest") or ()), then, *shown)
+
+
+def _largest(processes: Iterable[Record]) -> list[RenderableType]:
+    """Draw the largest processes of a launch, where its memory was what ended it."""
+    return [
+        _inset(Text(f"{size(one['bytes']):>6}  pid {one['pid']}  {clean(one['name'])}"))
+        for one in processes
+    ]
 
 
 def event(record: Record, *, named: bool = True, form: str = DAY) -> Text:
@@ -167,7 +185,7 @@ def event(record: Record, *, named: bool = True, form: str = DAY) -> Text:
 
 def changes(record: Record) -> RenderableType:
     """Draw what a deploy changes, or would change."""
-    table = _table("change", "agent", "why")
+    table = grid("change", "agent", "why")
     for one in record["changes"]:
         kind = Text(one["kind"], style=CHANGES.get(one["kind"], ""))
         table.add_row(kind, Text(one["agent"]), Text(clean(one["why"])))
@@ -178,7 +196,7 @@ def progress(records: Sequence[Record], now: float, height: int) -> RenderableTy
     """Draw how far the awaited agents are: those under way, and how many are there."""
     under_way = [one for one in records if not one["settled"]]
     there = len(records) - len(under_way)
-    table = _table("", "", "", "", headed=False)
+    table = grid("", "", "", "", headed=False)
     room = max(1, height - 3)
     for one in under_way[:room]:
         since_then = Text(since(one["since"], now), style="dim")
@@ -203,6 +221,11 @@ def percent(cores: float | None) -> str:
     return "" if cores is None else f"{cores * 100:.0f}%"
 
 
+def _reason(one: Record) -> str:
+    """Say why an agent is as it is, and what hive does about its limits."""
+    return "; ".join([one["reason"], *([one["limit"]] if one.get("limit") else [])])
+
+
 def _uses(one: Record) -> bool:
     """Whether anything of an agent runs: its program, or what that left behind."""
     return one["pid"] is not None or bool(one["memory"])
@@ -213,14 +236,14 @@ def _size(memory: int | None) -> str:
 
 
 def _evidence(signals: Iterable[Record], now: float) -> Table:
-    table = _table("", "", "", headed=False)
+    table = grid("", "", "", headed=False)
     for one in signals:
         ago = f"{since(one['time'], now)} ago" if one["time"] else ""
         table.add_row(Text(f"  {one['source']}"), Text(ago, style="dim"), Text(clean(one["text"])))
-    return _folded(table)
+    return folded(table)
 
 
-def _folded(table: Table) -> Table:
+def folded(table: Table) -> Table:
     """Give the table with its last column on as many lines as it takes: nothing is cut."""
     table.columns[-1].no_wrap = False
     table.columns[-1].overflow = "fold"
@@ -231,7 +254,7 @@ def _inset(text: Text) -> Padding:
     return Padding(text, (0, 0, 0, 2))
 
 
-def _table(*names: str, right: Sequence[int] = (), headed: bool = True) -> Table:
+def grid(*names: str, right: Sequence[int] = (), headed: bool = True) -> Table:
     """Give a table without lines whose last column takes what is left of the width."""
     table = Table(box=None, show_header=headed, header_style="dim", pad_edge=False)
     table.padding = (0, 2, 0, 0)
@@ -262,6 +285,7 @@ def monitor(record: Record, events: Sequence[Record], view: View, now: float) ->
     """Draw everything on one screen: totals, agents (trouble first), the latest events, keys."""
     agents = record["agents"]
     top = [_title(record, view, now), totals(agents) if agents else Text("no agents")]
+    top += pressure(record)
     top += [held(team) for team in record["teams"] if team["held"]][: view.height // 6]
     shown = min(len(events), max(0, (view.height - 10) // 3))
     below = [Text(), *(event(one, form=CLOCK) for one in events[-shown:])] if shown else []
@@ -342,7 +366,7 @@ def _by_team(agents: Iterable[Record]) -> dict[tuple[str, str], list[Record]]:
 
 
 def _teams_table(teams: Iterable[tuple[tuple[str, str], Sequence[Record]]]) -> Table:
-    table = _table("team", "agents", "cpu", "memory", "states", right=(1, 2, 3))
+    table = grid("team", "agents", "cpu", "memory", "states", right=(1, 2, 3))
     for (_, team), members in teams:
         cpu = sum(one["cpu"] or 0.0 for one in members)
         memory = sum(one["memory"] or 0 for one in members)

@@ -23,6 +23,7 @@ from hive.adapters.probes import Probes
 from hive.adapters.state import Locked, NodeLock, State
 from hive.adapters.store import Event, Store
 from hive.errors import HiveError
+from hive.governor import Governor
 from hive.hive import Hive
 from hive.keeper import RETRY, Keeper
 from hive.questions import Questions
@@ -62,7 +63,8 @@ class Supervisor:
         self._store = Store.open(state.db)
         self._node = Node(state)
         self._probes = Probes()
-        self._keeper = Keeper(self._store, self._node, Questions(self._probes))
+        self._governor = Governor(state, self._node, os.environ)
+        self._keeper = Keeper(self._store, self._node, Questions(self._probes), self._governor)
         self._hive = Hive(self._keeper, time.time)
         self._selector = selectors.DefaultSelector()
         self._listener = self._listen()
@@ -76,9 +78,11 @@ class Supervisor:
     def run(self) -> int:
         """Loop until asked to end; gives the exit code: 0, or `AGAIN` where the guard has died."""
         self._begin()
-        due = 0.0
+        due = step = 0.0
         while not (self._ended or self._orphaned or self._over()):
-            woken = self._wait(due)
+            woken = self._wait(min(due, step))
+            if time.monotonic() >= step:
+                step = self._governor.step(time.monotonic())
             if woken or time.monotonic() >= due:
                 due = time.monotonic() + self._tick()
         if not (self._ended or self._hive.ending):
@@ -88,8 +92,14 @@ class Supervisor:
 
     def close(self) -> None:
         """Give back everything, and leave the agents as they are."""
-        leave = [self._node.leave] if self._hive.ending else []
-        closing = (self._listener.close, self._probes.close, self._node.release, self._store.close)
+        leave = [self._node.leave, self._governor.leave] if self._hive.ending else []
+        closing = (
+            self._governor.close,
+            self._listener.close,
+            self._probes.close,
+            self._node.release,
+            self._store.close,
+        )
         for give_back in (*leave, *closing):
             try:
                 give_back()
@@ -172,7 +182,10 @@ class Supervisor:
 
     def _tidy(self) -> None:
         self._tidy_at = time.monotonic() + TIDY
-        self._node.tidy(self._keeper.memory)
+        launches = self._node.launches(self._keeper.memory)
+        if launches is not None:
+            self._node.tidy(launches)
+            self._governor.tidy(launches)
         shorten(self._state.log)
 
     def _upkeep(self) -> None:

@@ -11,13 +11,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from hive.core.admission import WAITING
 from hive.core.diff import Change
 from hive.core.outlook import how, outlook
 from hive.core.restart import within
 from hive.core.spec import Agent, Probe
 from hive.core.units import as_text
 from hive.core.wording import span
-from hive.core.world import Memory, State, TeamMemory, Verdict, Wanted
+from hive.core.world import Holding, Memory, State, TeamMemory, Verdict, Wanted
 
 VERSION = 1
 """Grows when a field changes its meaning or goes away; new fields may come at any time."""
@@ -26,6 +27,8 @@ DEAD = "Pane is dead"
 """How the line begins that tmux writes at the bottom of a dead pane."""
 
 Record = dict[str, Any]
+Strain = tuple[int, str, str, float]
+"""Pressure on the machine: its level (0: none), what hive does about it, why, and since when."""
 
 
 class Death(Protocol):
@@ -49,6 +52,8 @@ class Death(Protocol):
     def ran(self) -> float: ...  # noqa: D102
     @property
     def screen(self) -> str: ...  # noqa: D102
+    @property
+    def largest(self) -> tuple[Holding, ...]: ...  # noqa: D102
 
 
 class Event(Protocol):
@@ -92,9 +97,16 @@ def settled(wanted: Wanted, memory: Memory) -> bool:
 
 
 def agent_record(
-    wanted: Wanted, memory: Memory, cpu: float | None, memory_bytes: int | None
+    wanted: Wanted,
+    memory: Memory,
+    cpu: float | None,
+    memory_bytes: int | None,
+    limit: str | None = None,
 ) -> Record:
-    """Build an agent's record; `cpu` is in cores, both numbers None where nobody looks."""
+    """Build an agent's record; `cpu` is in cores, both numbers None where nobody looks.
+
+    `limit` is what hive does about its limits now, None or empty for nothing.
+    """
     agent, live = wanted.agent, memory.live
     return {
         "agent": agent.short,
@@ -110,6 +122,7 @@ def agent_record(
         "restarts": memory.restarts,
         "cpu": None if cpu is None else round(cpu, 3),
         "memory": memory_bytes,
+        "limit": limit or None,
         "task": None,
         "id": agent.id,
         "settled": settled(wanted, memory),
@@ -126,8 +139,12 @@ def status(
     supervisor: Mapping[str, Any] | None,
     agents: Sequence[Record],
     teams: Mapping[str, TeamMemory],
+    strain: Strain | None = None,
 ) -> Record:
-    """Build the answer to `status`; `teams` that never restarted anything may be absent."""
+    """Build the answer to `status`; `teams` that never restarted anything may be absent.
+
+    `strain` is None where nobody looks.
+    """
     named = {f"{one['project']}/{one['team']}": one for one in agents}
     return {
         "version": VERSION,
@@ -138,10 +155,18 @@ def status(
             _team_record(one["project"], one["team"], teams.get(team))
             for team, one in named.items()
         ],
+        "strain": strain_record(strain) if strain and strain[0] else None,
+        "waiting": sum(one["reason"].startswith(WAITING) for one in agents),
     }
 
 
-def why(
+def strain_record(strain: Strain) -> Record:
+    """Build the record of the pressure on the machine."""
+    level, doing, reason, since = strain
+    return {"level": level, "doing": doing, "why": reason, "since": _moment(since)}
+
+
+def why(  # noqa: PLR0913 - each is a kind of evidence of its own
     *,
     record: Record,
     wanted: Wanted,
@@ -151,14 +176,18 @@ def why(
     deaths: Sequence[Death],
     events: Sequence[Event],
     now: float,
+    limits: Sequence[tuple[str, float]] = (),
 ) -> Record:
-    """Build the answer to `why`; `deaths` has the latest first, `probes` are ready and alive."""
+    """Build the answer to `why`; `deaths` has the latest first, `probes` are ready and alive.
+
+    `limits` says what is so about its limits: sentences with their times (0: none).
+    """
     rule = wanted.agent.restart
     text, at = outlook(wanted, memory, team, now)
     return {
         "version": VERSION,
         "agent": record,
-        "evidence": evidence(wanted, memory, probes, deaths),
+        "evidence": evidence(wanted, memory, probes, deaths, limits),
         "next": {"text": text, "time": None if at is None else iso(at)},
         "budget": {
             "policy": rule.policy,
@@ -177,6 +206,7 @@ def evidence(
     memory: Memory,
     probes: tuple[Verdict | None, Verdict | None],
     deaths: Sequence[Death],
+    limits: Sequence[tuple[str, float]] = (),
 ) -> list[Record]:
     """List the signals that an agent's state rests on, each with its time."""
     agent, (ready, alive) = wanted.agent, probes
@@ -194,6 +224,7 @@ def evidence(
     for source, probe, verdict in (("ready", agent.ready, ready), ("alive", agent.alive, alive)):
         if probe and memory.live:
             found.append(_answer(source, probe, verdict))
+    found += [_signal("limits", text, at) for text, at in limits]
     if deaths:
         text = f"{how(deaths[0].code, deaths[0].cause)}, after {span(deaths[0].ran)}"
         found.append(_signal("last end", text, deaths[0].at))
@@ -212,6 +243,9 @@ def certificate_record(death: Death) -> Record:
         "restarts": death.restarts,
         "ran": round(death.ran, 3),
         "screen": shown(death.screen.splitlines()),
+        "largest": [
+            {"pid": one.pid, "name": one.name, "bytes": one.bytes} for one in death.largest
+        ],
     }
 
 

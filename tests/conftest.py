@@ -30,6 +30,8 @@ ROOT = Path(__file__).resolve().parent.parent
 WORKER = "exec(eval(sys.stdin.readline()))"
 """What the command of a worker of pytest-xdist shows: it is no leftover."""
 
+ROOMY = {"admission": False}
+
 T = TypeVar("T")
 Found = list[tuple[int, str]]
 
@@ -95,6 +97,7 @@ class Corner:
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "HOME": str(self.home),
             "HIVE_STATE": str(self.state),
+            "HIVE_LIMITS": "portable",
             "TMUX_TMPDIR": str(self.path / "tmux"),
             "TEST_CORNER": self.tag,
             "NO_COLOR": "1",
@@ -154,12 +157,15 @@ class Corner:
     def write(self, teams: Mapping[str, Mapping[str, Any]], **top: Any) -> Path:
         """Write `hive.toml`: project `Task`, this corner's tmux server, these teams.
 
-        A team is its table, or just its agents.
+        A team is its table, or just its agents. Nobody waits for room on a busy machine unless
+        `limits` says so.
         """
         tmux = {"socket": str(self.socket)}
         tables = {name: one if "agents" in one else {"agents": one} for name, one in teams.items()}
         self.file.write_text(
-            tomli_w.dumps({"project": "Task", "tmux": tmux, **top, "teams": tables})
+            tomli_w.dumps(
+                {"project": "Task", "tmux": tmux, "limits": ROOMY, **top, "teams": tables}
+            )
         )
         return self.file
 

@@ -19,6 +19,7 @@ COMMENTED = re.compile(r"^# (?=[a-z_]+ = )", re.MULTILINE)
 
 TABLES: list[tuple[str, type[BaseModel]]] = [
     ("tmux", model.Tmux),
+    ("limits", model.Limits),
     ("defaults", model.Defaults),
     ("defaults.restart", model.Restart),
     ("defaults.stop", model.Stop),

@@ -22,6 +22,7 @@ from hive.core.spec import Agent, Stop
 from hive.core.world import State as Word
 from hive.core.world import Wanted
 from hive.errors import HiveError, WrongInput
+from hive.governor import Governor
 from hive.hive import Hive
 from hive.keeper import Keeper
 from hive.questions import Questions
@@ -42,7 +43,8 @@ class Bench:
         self.store = Store.open(self.state.db, patience=0.1)
         self.node = Node(self.state)
         self.probes = Probes()
-        self.keeper = Keeper(self.store, self.node, Questions(self.probes))
+        self.governor = Governor(self.state, self.node, {"HIVE_LIMITS": "portable"})
+        self.keeper = Keeper(self.store, self.node, Questions(self.probes), self.governor)
         self.hive = Hive(self.keeper, time.time)
 
     def agent(self, name: str, **changes: Any) -> Agent:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import time
 from dataclasses import replace
 
 import pytest
 
+from hive.accounts import BOUND
 from hive.adapters.state import Locked, NodeLock, State
 from hive.adapters.store import Death, Event, Record, Store
+from hive.core.limits import Ceiling, Limits, Portion
+from hive.core.limits import to_dict as ceiling_to_dict
 from hive.core.spec import Agent, Stop, to_dict
 from hive.core.world import Memory, TeamMemory, Wanted
 from hive.core.world import State as Word
@@ -82,6 +86,7 @@ def test_where_there_is_no_store_everything_is_empty_and_none_is_made(corner: Co
     assert offline.status()["supervisor"] is None
     assert offline.events()["events"] == []
     assert offline.names()["agents"] == []
+    assert offline.limits()["agents"] == []
     assert offline.reset() == {"version": 1, "agents": []}
     assert offline.stop_all() is False
     assert offline.sockets() == set()
@@ -133,6 +138,24 @@ def test_who_is_meant_by_no_name_or_by_many_is_refused(state):
         Offline(state).why("frontend")
     with pytest.raises(WrongInput, match="there is no agent or team `nobody`"):
         Offline(state).status(["nobody"])
+
+
+def test_limits_are_told_with_nothing_used(state):
+    with Store.open(state.db) as store:
+        limited = replace(DEV, limits=Limits(cpu=0.5, memory=1 << 30))
+        store.want({DEV.id: Wanted(agent=limited)})
+        ceiling = ceiling_to_dict(Ceiling(cpu=Portion(amount=1.0), agents=3))
+        store.note(BOUND + "Task", json.dumps(ceiling))
+
+    record = Offline(state).limits(["frontend/dev"])
+
+    (one,) = record["agents"]
+    assert one["cpu"] == {"used": None, "allowed": None, "limit": 0.5}
+    assert one["memory"]["limit"] == 1 << 30
+    assert record["total"]["cpu"] == {"used": None, "allowed": 1.0}
+    assert record["total"]["agents"] == {"used": None, "allowed": 3}
+    assert record["total"]["reserve"] > 0
+    assert (record["machine"], record["means"]["name"]) == (None, "")
 
 
 def test_a_dry_run_of_a_deploy_tells_the_changes(state):
@@ -200,6 +223,16 @@ def test_starting_afresh_keeps_a_backup(state):
     with Store.open(backup) as store:
         assert set(store.wanted()) == {DEV.id, PM.id}
     assert backup.stat().st_mode & 0o077 == 0
+
+
+def test_starting_afresh_forgets_what_agents_used(state):
+    used = [state.usage.with_name(f"usage.db{ending}") for ending in ("", "-wal", "-shm")]
+    for path in used:
+        path.touch()
+
+    Offline(state).start_afresh()
+
+    assert not [path for path in used if path.exists()]
 
 
 def test_starting_afresh_puts_a_damaged_store_aside(state):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hive import views
 from hive.core.diff import Change
 from hive.core.spec import Agent, Probe
-from hive.core.world import Memory, State, TeamMemory, Verdict, Wanted
+from hive.core.world import Holding, Memory, State, TeamMemory, Verdict, Wanted
 
 NOON = 1_700_000_000.0
 AGENT = Agent(
@@ -55,6 +55,7 @@ class Death:
     restarts: int = 0
     ran: float = 12.3456
     screen: str = "one\ntwo"
+    largest: tuple[Holding, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +104,7 @@ def test_an_agents_record_has_every_field():
         "restarts": 1,
         "cpu": 0.123,
         "memory": 4096,
+        "limit": None,
         "task": None,
         "id": "Task/frontend/dev",
         "settled": True,
@@ -111,6 +113,20 @@ def test_an_agents_record_has_every_field():
         "socket": "",
         "after": ["Task/backend/db"],
     }
+
+
+@pytest.mark.parametrize(
+    ("limit", "told"),
+    [
+        pytest.param("held to 50% of a core", "held to 50% of a core", id="something"),
+        pytest.param("", None, id="nothing"),
+        pytest.param(None, None, id="unknown"),
+    ],
+)
+def test_an_agents_record_says_what_hive_does_about_its_limits(limit, told):
+    found = views.agent_record(WANTED, RUNNING, cpu=0.0, memory_bytes=0, limit=limit)
+
+    assert found["limit"] == told
 
 
 def test_an_agent_that_does_not_run_has_no_pane_and_no_pid():
@@ -186,6 +202,22 @@ def test_status_lists_each_team_once_and_says_which_is_held():
     assert "too many restarts" in found["teams"][1]["reason"]
 
 
+def test_status_has_the_pressure_on_the_machine_and_who_waits_for_room():
+    waiting = {**record(), "reason": "waiting for room: 20 of 20 agents run"}
+    known = {"node": "box", "supervisor": None, "teams": {}, "agents": [record(), waiting]}
+
+    calm = views.status(**known, strain=(0, "", "", 0.0))
+    pressed = views.status(**known, strain=(1, "admits nothing", "the load is 30", NOON))
+
+    assert (calm["strain"], calm["waiting"]) == (None, 1)
+    assert pressed["strain"] == {
+        "level": 1,
+        "doing": "admits nothing",
+        "why": "the load is 30",
+        "since": "2023-11-14T22:13:20.000Z",
+    }
+
+
 def test_status_without_a_supervisor_says_null():
     assert views.status(node="box", supervisor=None, agents=[], teams={})["supervisor"] is None
 
@@ -223,7 +255,14 @@ def test_why_has_the_last_certificate_or_null():
         "restarts": 0,
         "ran": 12.346,
         "screen": ["one", "two"],
+        "largest": [],
     }
+
+
+def test_a_certificate_has_the_largest_processes():
+    found = why(deaths=[Death(largest=(Holding(pid=7, name="node", bytes=4096),))])
+
+    assert found["certificate"]["largest"] == [{"pid": 7, "name": "node", "bytes": 4096}]
 
 
 def test_why_has_the_events_oldest_first_whatever_their_order():
@@ -278,6 +317,15 @@ def test_evidence_tells_what_a_probe_asks_and_last_heard(verdict, text):
 
     assert found["ready"] == f"{text} tcp `localhost:3000` every 2s500ms"
     assert "alive" not in found
+
+
+def test_evidence_of_limits_is_what_the_caller_knows():
+    found = why(limits=[("uses 30% of 50% of a core", 0.0), ("over its soft limit", NOON)])
+
+    assert [one for one in found["evidence"] if one["source"] == "limits"] == [
+        {"source": "limits", "text": "uses 30% of 50% of a core", "time": None},
+        {"source": "limits", "text": "over its soft limit", "time": "2023-11-14T22:13:20.000Z"},
+    ]
 
 
 def test_an_end_that_was_asked_for_says_both_cause_and_code():

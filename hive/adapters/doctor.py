@@ -18,8 +18,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hive.adapters import channel, emergency, scan, traps
+from hive.adapters import channel, emergency, groups, scan, traps
+from hive.adapters.machine import Machine
 from hive.adapters.state import SOCKET_BYTES, State, holder
+from hive.core.limits import reserve_of
 from hive.core.wording import count, size
 from hive.errors import HiveError, TimedOut
 
@@ -31,6 +33,17 @@ SPACE = 50 << 20
 
 FILES = 256
 """Open files below which a node of many agents may run out: one is needed for each process."""
+
+
+_HINTS = (
+    ("no systemd user session", "run hive in a systemd user session (`loginctl enable-linger`)"),
+    ("its user session has no D-Bus", "install dbus-user-session, and log in again"),
+    (
+        "its user manager has no",
+        "delegate cpu and memory: `systemctl edit user@.service`, Delegate=cpu memory pids",
+    ),
+)
+"""What gives a better means of holding limits, by what stands in its way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,6 +284,43 @@ def _limits(_patient: _Patient) -> Iterator[Finding]:
     yield Finding(ok=good, what=f"{soft} open files at most", fix=fix)
 
 
+def _means(patient: _Patient) -> Iterator[Finding]:
+    """Tell by which means agents are held inside their limits, and what would give a better one."""
+    found = groups.find(scan.instance(patient.state) or "doctor", patient.environ)
+    if found.groups:
+        what = f"the kernel holds agents inside their limits: {found.name}"
+    else:
+        what = f"hive holds agents inside their limits without the kernel's help: {found.name}"
+    yield Finding(ok=True if found.groups else None, what=what, fix=_better(found.better))
+
+
+def _better(why: str) -> str:
+    """Turn why no better means is used into what would give it."""
+    if why and sys.platform != "linux":
+        return "nothing to do: the kernel's means are Linux's"
+    booted = Path("/run/systemd/system").is_dir()
+    hints = [hint for sign, hint in _HINTS if booted and sign in why]
+    return "; ".join([*hints, why])
+
+
+def _memory(_patient: _Patient) -> Iterator[Finding]:
+    """Look whether there is memory for agents, and whether the kernel tells when it gets short."""
+    machine = Machine()
+    seen = machine.read()
+    machine.close()
+    reserve = reserve_of(seen.memory)
+    what = f"{size(seen.available)} of {size(seen.memory)} memory is free"
+    if seen.available < 2 * reserve:
+        fix = f"end something: below {size(reserve)}, or what [limits] says, no agent starts"
+        yield Finding(ok=None, what=f"only {what}", fix=fix)
+    else:
+        yield Finding(ok=True, what=what)
+    if sys.platform == "linux" and seen.memory_stall is None:
+        what = "the kernel does not tell how long work waits for memory: /proc/pressure is missing"
+        fix = "boot with `psi=1`; until then hive goes by free memory and load"
+        yield Finding(ok=None, what=what, fix=fix)
+
+
 def _logout(_patient: _Patient) -> Iterator[Finding]:
     """Look whether systemd ends what a user left running when they log out."""
     places = [Path("/etc/systemd/logind.conf"), *Path("/etc/systemd/logind.conf.d").glob("*.conf")]
@@ -290,6 +340,8 @@ _LOOKS: tuple[Callable[[_Patient], Iterator[Finding]], ...] = (
     _path,
     _directory,
     _limits,
+    _means,
+    _memory,
     _logout,
     _store,
     _supervisor,

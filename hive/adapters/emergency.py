@@ -7,6 +7,7 @@ What could not be done is said, never passed over.
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import time
@@ -15,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hive.adapters import procs, scan
+from hive.adapters import groups, procs, scan
 from hive.adapters.audit import command
 from hive.adapters.state import State, holder
 from hive.core.ending import launch_over
@@ -49,6 +50,7 @@ def cleanup(state: State, *, grace: float = GRACE, timeout: float = scan.TIMEOUT
     seen = scan.sockets(known)
     said += end_everything(state, grace)
     said += _close_panes(state, seen, timeout)
+    said += _leave_groups(state)
     by = _lock_held(state)
     said += [by] if by else [*_remove_files(state), *_put_store_right(state)]
     return said or ["nothing of this hive was left"]
@@ -157,6 +159,17 @@ def _close_panes(state: State, seen: dict[str, bool], timeout: float) -> list[st
         said += [f"closed pane {place}" for place in before if place not in found.found]
     said += [f"could not close pane {place}" for place in found.found]
     return said + [f"could not ask {why}; it was left alone" for why in found.hung]
+
+
+def _leave_groups(state: State) -> list[str]:
+    """Remove the groups in which the kernel held launches, as far as they are empty by now."""
+    try:
+        found = groups.find(scan.instance(state), os.environ)
+        if found.groups:
+            found.groups.leave()
+    except (HiveError, OSError) as error:
+        return [f"could not remove the kernel's groups: {error}"]
+    return []
 
 
 def _lock_held(state: State) -> str:

@@ -9,16 +9,19 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hive.core import dotenv, names
+from hive.core.limits import Ceiling
 from hive.core.spec import Agent
 from hive.errors import WrongInput
 
 if TYPE_CHECKING:
     from hive.core.checks import Program
+    from hive.core.fits import Over
+    from hive.core.vitals import Vitals
 
 NAME = "hive.toml"
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -26,12 +29,16 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """A file that was read and checked: its agents and teams in the file's order."""
+    """A file that was read and checked: its agents and teams in the file's order.
+
+    `ceiling` is what its agents together may use.
+    """
 
     project: str
     path: Path
     agents: tuple[Agent, ...]
     teams: tuple[str, ...]
+    ceiling: Ceiling
 
 
 def load(path: Path | None = None) -> Loaded:
@@ -59,6 +66,7 @@ def load(path: Path | None = None) -> Loaded:
             directories=frozenset(filter(os.path.isdir, folders)),
             programs=frozenset(one for one in programs if one and _is_program(one)),
             unread=unread,
+            machine=_machine() if expand.limited(parsed.file) else None,
         )
         wrongs = checks.check(parsed.file, place, entries, facts, parsed.lost)
     found = parsed.mistakes(wrongs)
@@ -69,7 +77,38 @@ def load(path: Path | None = None) -> Loaded:
         path=path,
         agents=tuple(agent for entry in entries for agent in entry.agents),
         teams=tuple(parsed.file.teams),
+        ceiling=expand.ceiling(parsed.file),
     )
+
+
+def overridden(loaded: Loaded, over: Over) -> Loaded:
+    """Put what a command line says in place of what a file does.
+
+    Raises WrongInput, naming the option, for what can't be on this machine or with this file.
+    """
+    from hive.core import fits
+
+    if over == fits.Over():
+        return loaded
+    machine = _machine()
+    what = fits.refusal(loaded.agents, loaded.ceiling, over, machine)
+    if what:
+        raise WrongInput(what)
+    return replace(
+        loaded,
+        agents=fits.overridden(loaded.agents, over, machine),
+        ceiling=replace(loaded.ceiling, cpu=over.cpu or loaded.ceiling.cpu),
+    )
+
+
+def _machine() -> Vitals:
+    from hive.adapters.machine import Machine
+
+    machine = Machine()
+    try:
+        return machine.read()
+    finally:
+        machine.close()
 
 
 def schema() -> dict[str, Any]:

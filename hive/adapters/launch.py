@@ -1,7 +1,8 @@
 """The files of a launch: what its pane runs, and how that ended.
 
 The root of a pane is a small launcher that reads `FOLDER/LAUNCH` and writes the exit code to
-`FOLDER/LAUNCH.code`. The environment travels in the file only: secrets are on no command line.
+`FOLDER/LAUNCH.code`. `FOLDER/LAUNCH.held` is the lease of a launch that hive stops now and then:
+see `hive.adapters.lease`. The environment travels in the file only: secrets are on no command line.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _OF_THE_SHELL = frozenset({"PWD", "OLDPWD", "SHLVL", "_"})
 class Berth:
     """Where a launch is put so that the kernel holds its limits.
 
-    `join` are the `cgroup.procs` files that the launcher writes itself into before anything
+    `join` are the files of groups that the launcher writes itself into before anything
     runs; `wrap` is a command put in front of the launcher's own (`systemd-run … --`).
     """
 
@@ -63,15 +64,18 @@ def prepare(
     spec: Agent,
     extra: Mapping[str, str],
     inherit: Mapping[str, str],
+    berth: Berth = NOWHERE,
 ) -> tuple[str, ...]:
     """Write the launch file, and give the command that tmux is to run.
 
-    `inherit` is the user's environment, `extra` what hive adds to it. Raises `HiveError` where
-    the file can't be written, and for a NUL in anything.
+    `inherit` is the user's environment, `extra` what hive adds to it, `berth` where the kernel
+    holds its limits. Raises `HiveError` where the file can't be written, and for a NUL in
+    anything.
     """
     env = [f"{key}={value}" for key, value in environment(spec, extra, inherit).items()]
     prctl = _PRCTL.get(platform.machine(), 0) if sys.platform == "linux" else 0
-    fields = ["hive 1", str(prctl), spec.directory, str(len(env)), *env, *spec.argv, "end"]
+    fields = ["hive 2", str(prctl), spec.directory]
+    fields += [str(len(berth.join)), *berth.join, str(len(env)), *env, *spec.argv, "end"]
     if any("\0" in field for field in fields):
         raise HiveError("a NUL character can't be given to a program", where=spec.id)
     file = folder / launch
@@ -79,7 +83,7 @@ def prepare(
         _write(file, os.fsencode("\0".join(fields)))
     except OSError as error:
         raise HiveError(f"can't write it: {error.strerror}", where=str(file)) from error
-    return launcher(file)
+    return (*berth.wrap, *launcher(file))
 
 
 def launcher(file: Path, perl: str | None = None) -> tuple[str, ...]:

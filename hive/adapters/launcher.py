@@ -20,27 +20,33 @@ PASSED_ON = (signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 PR_SET_CHILD_SUBREAPER = 36
 
 
-def main(file: str) -> int:
-    """Run the program that the launch file names; give its exit code."""
+def main(file: str, patience: int = 10) -> int:
+    """Run the program that the launch file names; give its exit code.
+
+    After `patience` seconds in which nobody touched the lease, it lets everything go on.
+    """
     try:
         fields = Path(file).read_bytes().split(b"\0")
     except OSError as error:
         end_with(75, f"nothing to run, {file}: {error.strerror}")
-    version, prctl, directory, size, *rest = fields if len(fields) > 5 else [b""] * 5
-    if version != b"hive 1" or rest[-1] != b"end":
+    version, prctl, directory, *rest = fields if len(fields) > 5 else [b""] * 4
+    if version != b"hive 2" or rest.pop() != b"end":
         end_with(75, f"the launch file is damaged: {file}")
-    env, argv = rest[: int(size)], rest[int(size) : -1]
+    join, rest = rest[1 : int(rest[0]) + 1], rest[int(rest[0]) + 1 :]
+    env, argv = rest[1 : int(rest[0]) + 1], rest[int(rest[0]) + 1 :]
     with suppress(FileNotFoundError):  # the first run of a launch has nothing to forget
         Path(f"{file}.code").unlink()
     if int(prctl):
         adopt_orphans()
-    signal.pthread_sigmask(signal.SIG_BLOCK, [*PASSED_ON, signal.SIGCHLD])
+    for path in join:  # what is in a control group is held by it, with all that it starts
+        write_to(path, b"0")
+    signal.pthread_sigmask(signal.SIG_BLOCK, [*PASSED_ON, signal.SIGCHLD, signal.SIGALRM])
     for number in OF_TERMINAL:
         signal.signal(number, signal.SIG_IGN)
     child = os.fork()
     if not child:
         become_program(directory, env, argv)
-    status = wait_for(child)
+    status = wait_for(child, Watch(file, child, patience))
     report(file, status)
     return status if status >= 0 else 128 - status
 
@@ -52,19 +58,104 @@ def adopt_orphans() -> None:
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def wait_for(child: int) -> int:
+class Watch:
+    """Looks at the lease while there is one, or while the program stands still.
+
+    It counts its own looks: a clock may jump.
+    """
+
+    def __init__(self, file: str, child: int, patience: int) -> None:
+        self._lease = Path(f"{file}.held")
+        self._child = child
+        self._patience = patience
+        self._every = patience // 5 or 1
+        self._touched = 0
+        self._looks = 0
+
+    def begin(self) -> None:
+        """Look some time from now: something was stopped, by whom is not known."""
+        self._looks = 0
+        signal.alarm(self._every)
+
+    def look(self) -> None:
+        """Let everything go on where nobody touches the lease any more."""
+        try:
+            touched = self._lease.stat().st_mtime_ns
+        except FileNotFoundError:
+            touched = 0
+        self._looks = self._looks + 1 if touched == self._touched else 0
+        self._touched = touched
+        if touched and self._looks * self._every >= self._patience:
+            self._let_go()
+            self._lease.unlink(missing_ok=True)
+            touched = 0
+        if touched or any(state == "T" for _, _, state in processes(self._child)):
+            signal.alarm(self._every)
+
+    def _let_go(self) -> None:
+        """Let all below this process go on, children first, but for what others had stopped."""
+        noted = [line.split() for line in self._lease.read_text("ascii").splitlines()]
+        others = {int(pid) for word, pid, _ in noted if word == "not"}
+        found = {pid: (parent, state) for pid, parent, state in processes()}
+        tree = [os.getpid(), *(int(pid) for word, pid, _ in noted if word == "also")]
+        for above in tree:  # it grows while it is walked
+            tree += [pid for pid, (parent, _) in found.items() if parent == above]
+        for pid in reversed(tree[1:]):
+            if pid not in others and found.get(pid, (0, ""))[1] == "T":
+                with suppress(ProcessLookupError, PermissionError):  # it has just ended
+                    os.kill(pid, signal.SIGCONT)
+
+
+def processes(*pids: int) -> list[tuple[int, int, str]]:
+    """Give pid, parent and state of these processes, or of all."""
+    if not Path("/proc/self/stat").exists():
+        which = f"-p {pids[0]}" if pids else "-ax"
+        with os.popen(f"ps {which} -o pid=,ppid=,state=") as said:  # noqa: S605 - numbers only
+            lines = [line.split() for line in said]
+        return [(int(pid), int(parent), state[:1]) for pid, parent, state in lines]
+    found = []
+    for pid in pids or [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]:
+        with suppress(OSError):  # it has just ended
+            state, parent = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[:2]
+            found.append((pid, int(parent), state.decode()))
+    return found
+
+
+def write_to(path: str | bytes, text: bytes) -> None:
+    """Write to a file of the kernel, if it is there and lets us."""
+    with suppress(OSError):
+        fd = os.open(path, os.O_WRONLY)
+        try:
+            os.write(fd, text)
+        finally:
+            os.close(fd)
+
+
+def wait_for(child: int, watch: Watch) -> int:
     """Give the child's exit code, -N for signal N; pass on what arrives meanwhile."""
     while True:
-        number = signal.sigwait([*PASSED_ON, signal.SIGCHLD])
-        if number != signal.SIGCHLD:
+        number = signal.sigwait([*PASSED_ON, signal.SIGCHLD, signal.SIGALRM])
+        if number == signal.SIGALRM:
+            watch.look()
+        elif number != signal.SIGCHLD:
             os.kill(child, number)
         if number == signal.SIGHUP:
             os._exit(129)  # the pane was closed: nobody asks for the exit code
-        pid, status = os.waitpid(-1, os.WNOHANG)
+        pid, status = _waited()
         while pid:
-            if pid == child:
+            if os.WIFSTOPPED(status):
+                watch.begin()
+            elif pid == child:
                 return os.waitstatus_to_exitcode(status)
-            pid, status = os.waitpid(-1, os.WNOHANG)
+            pid, status = _waited()
+
+
+def _waited() -> tuple[int, int]:
+    """Give a child that ended or was stopped, and how; the pid is 0 where none did."""
+    try:
+        return os.waitpid(-1, os.WNOHANG | os.WUNTRACED)
+    except ChildProcessError:
+        return 0, 0
 
 
 def report(file: str, status: int) -> None:
@@ -83,6 +174,9 @@ def become_program(directory: bytes, env: Iterable[bytes], argv: list[bytes]) ->
     for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores these
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    # The person, tmux and hive come first: for the processor, and when the memory is gone.
+    write_to("/proc/self/oom_score_adj", b"500")
+    os.nice(5)
     names = (b"TERM", b"TERM_PROGRAM", b"TERM_PROGRAM_VERSION")
     known = {name: os.environb[name] for name in names if name in os.environb}
     known |= dict(pair.partition(b"=")[::2] for pair in env)
@@ -106,4 +200,4 @@ def end_with(code: int, what: str) -> NoReturn:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(sys.argv[1], *map(int, sys.argv[2:])))

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from hive.adapters import launch, procs
 from hive.adapters.deaths import Deaths
+from hive.adapters.launch import NOWHERE, Berth
 from hive.adapters.panes import Opened, Opening, Refused
 from hive.adapters.state import State
 from hive.adapters.tmux import Tmux
@@ -45,6 +46,12 @@ class Looked:
     trees: Mapping[str, Tree]
     boot: str
 
+    def dead_launches(self) -> set[str]:
+        """Give the launches whose panes are dead."""
+        return {
+            pane.launch for sight in self.sights.values() for pane in _panes(sight) if pane.dead
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launching:
@@ -54,10 +61,14 @@ class Launching:
     launch: str
     pane: str = ""
     inherit: Mapping[str, str] = field(repr=False)
+    berth: Berth = NOWHERE
 
 
 class Node:
-    """The machine hive runs on, as this hive's state directory marks it."""
+    """The machine hive runs on, as this hive's state directory marks it.
+
+    `never` are the pids that are no agent's whoever their parent is: tmux servers, and hive.
+    """
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -66,6 +77,8 @@ class Node:
         self._instance = state.instance
         self._tmux: dict[str, Tmux] = {}
         self._boot = procs.boot()
+        self._current: Mapping[str, str] = {}
+        self.never: set[int] = set()
         self._looked = Looked(sights={}, trees={}, boot=self._boot)
         self._sample: tuple[float, Mapping[str, Tree]] = (0.0, {})
         self._cores: Mapping[str, float] = {}
@@ -82,19 +95,31 @@ class Node:
         sights = {socket: server.look() for socket, server in servers.items()}
         processes = self._procs.look()
         sights = {name: self._complete(name, sight, processes) for name, sight in sights.items()}
+        self._current = {agent: one.launch for agent, one in memory.items()}
+        self.never = {os.getpid(), os.getppid(), *_servers(sights, known, processes)}
+        trees = self._trees(processes, sights)
+        self._looked = Looked(sights=sights, trees=trees, boot=self._boot)
+        self._watch(sights)
+        self._measure(now)
+        return self._looked
+
+    def scan(self) -> Mapping[str, Tree]:
+        """See the agents' processes as they are now, by what the last look saw of tmux."""
+        return self._trees(self._procs.look(), self._looked.sights)
+
+    def _trees(
+        self, processes: Mapping[int, Process], sights: Mapping[str, Sight]
+    ) -> Mapping[str, Tree]:
         found = belonging(
             processes,
             self._procs.tags(),
             roots=_roots(sights),
-            current={agent: one.launch for agent, one in memory.items()},
-            never={os.getpid(), os.getppid(), *_servers(sights, known, processes)},
+            current=self._current,
+            never=self.never,
             before=self._known,
         )
         self._known = found.known
-        self._looked = Looked(sights=sights, trees=found.trees, boot=self._boot)
-        self._watch(sights)
-        self._measure(now)
-        return self._looked
+        return found.trees
 
     def launch(self, launchings: Sequence[Launching]) -> list[Opened | Refused]:
         """Start each in its window, as one batch a tmux server; answers come in the same order."""
@@ -121,7 +146,7 @@ class Node:
     def _opening(self, one: Launching) -> Opening:
         spec = one.spec
         extra = self.tags(spec, one.launch)
-        argv = launch.prepare(self._state.launches, one.launch, spec, extra, one.inherit)
+        argv = launch.prepare(self._state.launches, one.launch, spec, extra, one.inherit, one.berth)
         return Opening(spec=spec, launch=one.launch, argv=argv, pane=one.pane)
 
     def tags(self, spec: Agent, launched: str) -> dict[str, str]:
@@ -199,26 +224,21 @@ class Node:
         """How many cores the agent's processes used between the last two samples."""
         return self._cores.get(agent, 0.0)
 
-    def bytes_of(self, agent: str) -> int:
-        """How much memory, in bytes, ending the agent's processes would give back."""
-        tree = self._looked.trees.get(agent, Tree())
-        return sum(procs.memory([process.pid for process in tree.current]).values())
-
-    def tidy(self, memory: Mapping[str, Memory]) -> None:
-        """Drop the files of launches that are over, and that no pane may be respawned with.
-
-        Where a tmux server could not be looked at, its panes may be any: all files stay.
-        """
+    def launches(self, memory: Mapping[str, Memory]) -> set[str] | None:
+        """Give the launches that run or may be respawned; None where a tmux could not be seen."""
         sights = self._looked.sights.values()
         if any(isinstance(sight, Unseen) for sight in sights):
-            return
-        keep = {one.launch for one in memory.values()}
-        keep |= {pane.launch for sight in sights for pane in _panes(sight)}
+            return None
+        seen = {pane.launch for sight in sights for pane in _panes(sight)}
+        return seen | {one.launch for one in memory.values()}
+
+    def tidy(self, launches: Collection[str]) -> None:
+        """Drop the files of all launches but these, and the young."""
         last = time.time() - YOUNG
         try:
             files = list(self._state.launches.iterdir())
-            keep |= {file.name.partition(".")[0] for file in files if file.stat().st_mtime > last}
-            launch.forget(self._state.launches, keep)
+            young = {file.name.partition(".")[0] for file in files if file.stat().st_mtime > last}
+            launch.forget(self._state.launches, young | set(launches))
         except OSError as error:  # a file that stays does no harm
             _log.warning("can't tidy up the launches' files: %s", error)
 

@@ -15,6 +15,7 @@ import psutil
 
 from hive.core import trees
 from hive.core.trees import Process, Tag
+from hive.core.vitals import Glance, Vitals
 
 _STATES = {
     psutil.STATUS_RUNNING: "R",
@@ -24,7 +25,7 @@ _STATES = {
     psutil.STATUS_ZOMBIE: "Z",
     psutil.STATUS_DEAD: "X",
 }
-_FACTS = ("ppid", "status", "cpu_times", "name")
+_FACTS = ("ppid", "status", "cpu_times", "name", "memory_info")
 
 
 class Table:
@@ -61,6 +62,7 @@ def process(pid: int) -> Process | None:
         state=_STATES.get(facts["status"], "S"),
         cpu=sum(facts["cpu_times"][:4]) if facts["cpu_times"] else 0.0,
         name=facts["name"] or "",
+        memory=facts["memory_info"].rss if facts["memory_info"] else 0,
     )
 
 
@@ -97,6 +99,38 @@ def memory(pids: Iterable[int]) -> dict[int, int]:
     return found
 
 
+def shared(pid: int) -> int:
+    """Give the bytes of what is resident that others may share; 0 where nobody tells."""
+    try:
+        return int(getattr(psutil.Process(pid).memory_info(), "shared", 0))
+    except psutil.Error:
+        return 0
+
+
+def proportional(pid: int) -> int | None:
+    """Give a process's fair part of all it shares, with all it has alone, in bytes.
+
+    Where nobody tells it (macOS) this is what it has alone. None where it may not be read.
+    """
+    try:
+        used = psutil.Process(pid).memory_full_info()
+    except psutil.Error:
+        return None
+    return int(getattr(used, "pss", 0) or used.uss) or None
+
+
+def disk(pid: int) -> tuple[int, int] | None:
+    """Give the bytes a process read from disk and wrote to it; None where nobody tells."""
+    one = psutil.Process
+    if not hasattr(one, "io_counters"):
+        return None
+    try:
+        found = one(pid).io_counters()
+    except psutil.Error:
+        return None
+    return found.read_bytes, found.write_bytes
+
+
 def boot() -> str:
     """Name this boot of the machine, by the second it began in."""
     return str(round(psutil.boot_time()))
@@ -112,3 +146,33 @@ def signal(pid: int, started: int, number: int) -> bool:
     except (ProcessLookupError, PermissionError):
         return False
     return True
+
+
+class Machine:
+    """The machine's vitals as psutil tells them; no stalls, and no cgroup is asked."""
+
+    def __init__(self) -> None:
+        self._before = (0.0, 0.0)
+
+    def glance(self) -> Glance:
+        """Give the free memory; how many tasks there are is not told here."""
+        return Glance(available=psutil.virtual_memory().available, tasks=0)
+
+    def read(self) -> Vitals:
+        """Look at the whole machine."""
+        memory = psutil.virtual_memory()
+        times = psutil.cpu_times()
+        now = (sum(times), times.idle)
+        spent, idle = now[0] - self._before[0], now[1] - self._before[1]
+        known = self._before[0] > 0 and spent > 0
+        self._before = now
+        return Vitals(
+            cores=float(psutil.cpu_count() or 1),
+            memory=memory.total,
+            available=memory.available,
+            load=os.getloadavg()[0],
+            busy=min(1.0, max(0.0, 1 - idle / spent)) if known else None,
+        )
+
+    def close(self) -> None:
+        """Nothing is kept open."""

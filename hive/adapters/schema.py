@@ -7,7 +7,7 @@ new column: unknown keys are left out, missing ones take their default.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -27,10 +27,10 @@ from sqlalchemy import (
 )
 
 from hive.core.spec import from_dict, to_dict
-from hive.core.world import Memory, Server, State, TeamMemory, Wanted
+from hive.core.world import Holding, Memory, Server, State, TeamMemory, Wanted
 
-SCHEMA = 1
-"""The number of this schema, kept as the fact `schema`."""
+SCHEMA = 2
+"""The number of this schema, kept as the fact `schema`; `migrations` has the way to it."""
 
 
 class Words(TypeDecorator[str]):
@@ -110,6 +110,7 @@ death = Table(
     Column("restarts", Integer, nullable=False),
     Column("ran", Float, nullable=False),
     Column("screen", Words, nullable=False),
+    Column("largest", Words, nullable=False, server_default="[]"),
     Index("death_of_agent", "agent", "id"),
 )
 
@@ -178,4 +179,16 @@ def team_from(row: Row[Any]) -> TeamMemory:
         held=row.held,
         since=row.since,
         version=row.version,
+    )
+
+
+def holdings_text(holdings: Iterable[Holding]) -> str:
+    """Give the largest processes of a death as the text of their column."""
+    return json.dumps([asdict(one) for one in holdings])
+
+
+def holdings_from(text: str) -> tuple[Holding, ...]:
+    """Read back what `holdings_text` gave."""
+    return tuple(
+        Holding(pid=one["pid"], name=one["name"], bytes=one["bytes"]) for one in json.loads(text)
     )

@@ -33,6 +33,7 @@ class State:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.db = root / "hive.db"
+        self.usage = root / "usage.db"
         self.lock = root / "supervisor.lock"
         self.socket = root / "hive.sock"
         self.log = root / "supervisor.log"

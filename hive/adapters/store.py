@@ -18,7 +18,7 @@ from sqlalchemy.dialects.sqlite import insert
 from hive.adapters import schema
 from hive.adapters.schema import SCHEMA, agent, death, event, fact, team
 from hive.adapters.storefile import PATIENCE, Damaged, StoreFile, check
-from hive.core.world import Memory, TeamMemory, Wanted
+from hive.core.world import Holding, Memory, TeamMemory, Wanted
 from hive.errors import HiveError
 
 DEATHS = 20
@@ -50,6 +50,7 @@ class Death:
     """The certificate of one launch: how it ended, what hive did next, its last screen.
 
     `code` is the exit code, `-N` for signal N, None if nobody knows. `ran` is in seconds.
+    `largest` are its largest processes, where it died of what they used.
     """
 
     agent: str
@@ -62,6 +63,7 @@ class Death:
     restarts: int
     ran: float
     screen: str
+    largest: tuple[Holding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,16 +98,19 @@ class Store:
     def open(cls, path: Path, *, patience: float = PATIENCE) -> Self:
         """Open the store, making a new one where there is none.
 
-        `patience` is how many seconds a write waits for another process's. Raises `HiveError`
-        for a file that can't be used; one of a newer hive's is not touched.
+        `patience` is how many seconds a write waits for another process's. An older hive's is
+        brought up to date; a copy of it stays beside it, as `hive.db.schema-1`. Raises
+        `HiveError` for a file that can't be used; one of a newer hive's is not touched.
         """
         file = StoreFile(path, patience=patience)
         try:
             with file.told():
-                made = _schema_of(file)
+                number = _schema_of(file)
             file.prepare()
-            if not made:
+            if number is None:
                 _create(file)
+            elif number < SCHEMA:
+                _update(file)
         except Damaged as error:
             file.close()
             what = f"{error.what}: {check(path)}"
@@ -229,7 +234,8 @@ class Store:
         """Give the agent's deaths, the newest first."""
         columns = [column for column in death.c if column.name != "id"]
         wish = select(*columns).where(death.c.agent == name).order_by(death.c.id.desc())
-        return [Death(**row._asdict()) for row in self._rows(wish.limit(limit))]
+        rows = [row._asdict() for row in self._rows(wish.limit(limit))]
+        return [Death(**row | {"largest": schema.holdings_from(row["largest"])}) for row in rows]
 
     def fact(self, key: str) -> str | None:
         """Give what was noted under this key."""
@@ -250,8 +256,8 @@ class Store:
             return self._file.connection.execute(wish).all()
 
 
-def _schema_of(file: StoreFile) -> bool:
-    """Say whether the file has our tables: False for an empty one.
+def _schema_of(file: StoreFile) -> int | None:
+    """Give the number of the schema that our tables in the file have: None for an empty one.
 
     Raises `HiveError` for anything else, before anything is written.
     """
@@ -259,7 +265,7 @@ def _schema_of(file: StoreFile) -> bool:
     listed = file.connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'")
     tables = set(listed.scalars())
     if not tables:
-        return False
+        return None
     number = None
     if "fact" in tables:
         wish = select(fact.c.value).where(fact.c.key == "schema")
@@ -270,13 +276,26 @@ def _schema_of(file: StoreFile) -> bool:
     if int(number) > SCHEMA:
         what = f"the store was written by a newer hive (schema {number}, this one knows {SCHEMA})"
         raise HiveError(what, where=where, fix="update hive; nothing was changed")
-    return True
+    return int(number)
 
 
 def _create(file: StoreFile) -> None:
     """Make the tables, unless another process just did."""
     with file.writing() as connection:
         schema.metadata.create_all(connection)
+        _note(connection, "schema", str(SCHEMA))
+
+
+def _update(file: StoreFile) -> None:
+    """Bring an older hive's tables up to date, unless another process just did."""
+    from hive.adapters.migrations import migrate
+
+    with file.writing() as connection:
+        number = _schema_of(file)
+        if number is None or number >= SCHEMA:
+            return
+        file.backup(file.path.with_name(f"{file.path.name}.schema-{number}"))
+        migrate(connection, number, SCHEMA)
         _note(connection, "schema", str(SCHEMA))
 
 
@@ -342,7 +361,11 @@ def _forgiven(memory: Memory) -> Memory:
 def _bury(connection: Connection, deaths: Sequence[Death]) -> None:
     if not deaths:
         return
-    rows = [{name: getattr(one, name) for name in Death.__dataclass_fields__} for one in deaths]
+    rows = [
+        {name: getattr(one, name) for name in Death.__dataclass_fields__}
+        | {"largest": schema.holdings_text(one.largest)}
+        for one in deaths
+    ]
     connection.execute(death.insert(), rows)
     surplus = (
         select(death.c.id)

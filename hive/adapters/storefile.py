@@ -1,7 +1,8 @@
 """One SQLite file: opening it, writing it safely, and saying what is wrong with it.
 
-Every commit is on the disk before it returns. One writes at a time (`BEGIN IMMEDIATE`), readers
-wait for nobody. A write that fails changes nothing, and the file can be used on.
+Every commit is on the disk before it returns, unless the file is opened otherwise. One writes at
+a time (`BEGIN IMMEDIATE`), readers wait for nobody. A write that fails changes nothing, and the
+file can be used on.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ WAL_BYTES = 4 << 20
 """How long the write-ahead log may grow before it is worked into the file."""
 
 PRAGMAS = (
-    "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
     # SQLite before 3.51.3 can lose data when two processes work the log in at once; so only
     # `checkpoint` and the last one to close do it.
@@ -40,13 +40,16 @@ class Damaged(HiveError):  # noqa: N818 - an error's name says what is wrong
 class StoreFile:
     """An open store file and its one connection, used by one thread."""
 
-    def __init__(self, path: Path, *, patience: float = PATIENCE) -> None:
+    def __init__(self, path: Path, *, patience: float = PATIENCE, waits: bool = True) -> None:
         """Open it, making an empty private file where there is none.
 
-        Raises `HiveError` where it can't be opened or is no SQLite file.
+        With `waits` every commit waits for the disk; without, the power's failing may take the
+        last seconds, but damages nothing. Raises `HiveError` where it can't be opened or is no
+        SQLite file.
         """
         self.path = path
         self._patience = patience
+        self._waits = waits
         with self.told():
             _make_private(path)
             engine = create_engine(
@@ -68,6 +71,8 @@ class StoreFile:
         Raises `HiveError` where the file can't be written.
         """
         with self.told():
+            level = "FULL" if self._waits else "NORMAL"
+            self.connection.exec_driver_sql(f"PRAGMA synchronous = {level}")
             for pragma in PRAGMAS:
                 self.connection.exec_driver_sql(pragma)
             last = time.monotonic() + self._patience
@@ -132,14 +137,18 @@ class StoreFile:
                 self.connection.exec_driver_sql(f"PRAGMA busy_timeout = {wait}")
 
     def backup(self, to: Path) -> None:
-        """Copy the whole store, as it is at one moment, into a private file.
+        """Copy the whole store, as it was last committed, into a private file, over one there.
 
-        Raises `HiveError` where that can't be written.
+        The copy is there whole or not at all. Raises `HiveError` where it can't be written.
         """
+        draft = to.with_name(f"{to.name}.new")
         try:
-            _make_private(to)
-            with closing(sqlite3.connect(to)) as target:
-                self._raw.backup(target)
+            draft.unlink(missing_ok=True)  # what a killed copier may have left
+            _make_private(draft)
+            # A connection of its own: SQLite copies from none that is just writing.
+            with closing(self._connect()) as source, closing(sqlite3.connect(draft)) as target:
+                source.backup(target)
+            draft.replace(to)
         except sqlite3.Error as error:
             raise explain(error, to) or error from error
         except OSError as error:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from hive import __version__
-from hive.cli import agents, care, deploy, more, see
+from hive.cli import agents, care, deploy, limits, more, see
 from hive.cli.hot import ABOUT, COMMANDS
 from hive.errors import WrongInput
 
@@ -29,6 +29,9 @@ FUNCTIONS: dict[str, Callable[..., None]] = {
     "logs": see.logs,
     "events": see.events,
     "attach": see.attach,
+    "limits": limits.limits,
+    "limits set": limits.limits_set,
+    "limits advise": limits.limits_advise,
     "start": agents.start,
     "stop": agents.stop,
     "restart": agents.restart,
@@ -51,6 +54,9 @@ EXAMPLES = {
     "logs": "hive logs frontend/dev -n 50",
     "events": "hive events frontend -f",
     "attach": "hive attach frontend/pm",
+    "limits": "hive limits frontend",
+    "limits set": "hive limits set frontend/dev --cpu 50% --memory 1GB",
+    "limits advise": "hive limits advise --json",
     "start": "hive start frontend/dev",
     "stop": "hive stop frontend --no-wait",
     "restart": "hive restart frontend/dev-1 frontend/dev-2",
@@ -84,17 +90,22 @@ def build() -> typer.Typer:
     )
     app.callback(help=ABOUT)(_top)
     for name, function in FUNCTIONS.items():
-        example = EXAMPLES.get(name)
-        epilog = f"Example:  {example}" if example else None
-        app.command(name, help=COMMANDS[name], epilog=epilog)(function)
+        app.command(name, help=COMMANDS[name], epilog=_epilog(name))(function)
     app.command("supervise", hidden=True)(care.supervise)
     return app
+
+
+def _epilog(name: str) -> str | None:
+    """Give an example of a command, and the commands that go on from it."""
+    lines = [f"Example:  {EXAMPLES[name]}"] if name in EXAMPLES else []
+    lines += [f"See also:  hive {one}" for one in FUNCTIONS if one.startswith(f"{name} ")]
+    return "\n\n".join(lines) or None
 
 
 def run(words: list[str]) -> int:
     """Carry out a command line and give the exit code; raises HiveError."""
     try:
-        code = build()(args=words, prog_name="hive", standalone_mode=False)
+        code = build()(args=joined(words), prog_name="hive", standalone_mode=False)
     except typer.Abort:
         raise KeyboardInterrupt from None
     except SystemExit as end:  # how Typer ends when the reader of its output went away
@@ -104,6 +115,22 @@ def run(words: list[str]) -> int:
             raise
         raise _mistake(error) from None
     return code if isinstance(code, int) else 0
+
+
+def joined(words: list[str]) -> list[str]:
+    """Give the words of a command line with a command of two words, as `limits set`, in one.
+
+    After `--` a word is a name: `hive limits -- set` is about the team `set`.
+    """
+    before = words[: words.index("--")] if "--" in words else words
+    plain = [word for word in before if not word.startswith("-")][:2]
+    command = " ".join(plain)
+    if len(plain) < 2 or command not in FUNCTIONS:
+        return words
+    rest = list(words)
+    for word in plain:
+        rest.remove(word)
+    return [command, *rest]
 
 
 def _mistake(error: Any) -> WrongInput:

@@ -20,13 +20,22 @@ OPTIONS = {
     "init": ("--template", "--force", "--json"),
     "check": ("--file", "--json"),
     "schema": ("--json",),
-    "deploy": ("--file", "--dry-run", "--team", "--no-wait", "--timeout", "--json"),
+    "deploy": (
+        "--file", "--dry-run", "--team", "--cpu-limit", "--memory", "--no-wait", "--timeout",
+        "--json",
+    ),
     "status": ("--json",),
     "monitor": ("--json",),
     "why": ("--json",),
     "logs": ("--follow", "--lines", "--json"),
     "events": ("--follow", "--lines", "--json"),
     "attach": ("--json",),
+    "limits": ("--json",),
+    "limits set": (
+        "--cpu", "--memory", "--memory-soft", "--max-age", "--processes", "--agents", "--reserve",
+        "--json",
+    ),
+    "limits advise": ("--json",),
     "start": ("--no-wait", "--timeout", "--json"),
     "stop": ("--no-wait", "--timeout", "--json"),
     "restart": ("--no-wait", "--timeout", "--json"),
@@ -37,7 +46,7 @@ OPTIONS = {
     "help": ("--json",),
     "completion": (),
     "version": ("--json",),
-}
+}  # fmt: skip
 """The long options of every command."""
 
 TEMPLATES = ("demo", "pipeline", "solo", "web")
@@ -109,8 +118,9 @@ def candidates(words: list[str]) -> dict[str, str]:
 
 def _possible(before: list[str], last: str) -> Mapping[str, str]:
     if not before:
-        return {**COMMANDS, "--help": "", "--version": ""} if last else COMMANDS
-    command, previous = before[0], before[-1]
+        first = {word: text for word, text in COMMANDS.items() if " " not in word}
+        return {**first, "--help": "", "--version": ""} if last else first
+    command, previous = _command(before), before[-1]
     if last.startswith("-"):
         return dict.fromkeys((*OPTIONS.get(command, ()), "--help"), "")
     if previous in FILES and command in {"deploy", "check"}:
@@ -118,7 +128,21 @@ def _possible(before: list[str], last: str) -> Mapping[str, str]:
     if previous in _AFTER:
         return dict.fromkeys(_AFTER[previous](), "")
     found = _ARGUMENTS.get(command, list)()
-    return dict.fromkeys((word for word in found if word not in before[1:]), "")
+    further = _further(before)
+    return further | dict.fromkeys((word for word in found if word not in before[1:]), "")
+
+
+def _command(before: list[str]) -> str:
+    """Give the command that the words begin with, of two words where there is such a one."""
+    both = " ".join(before[:2])
+    return both if both in OPTIONS else before[0]
+
+
+def _further(before: list[str]) -> dict[str, str]:
+    """Give the second words of commands that may follow, with their meaning."""
+    start = f"{' '.join(before)} "
+    found = {word: text for word, text in COMMANDS.items() if word.startswith(start)}
+    return {word.removeprefix(start): text for word, text in found.items()}
 
 
 def _agents() -> list[str]:
@@ -155,6 +179,11 @@ _AFTER: dict[str, Callable[[], list[str]]] = {
     "--team": _teams,
     "--template": lambda: list(TEMPLATES),
     "--timeout": lambda: ["30s", "60s", "5m"],
+    "--cpu": lambda: ["50%", "100%", "none"],
+    "--cpu-limit": lambda: ["25", "50", "75"],
+    "--memory": lambda: ["512MB", "1GB", "50%"],
+    "--memory-soft": lambda: ["80%", "none"],
+    "--max-age": lambda: ["12h", "1d", "none"],
     "--lines": lambda: ["50", "200", "1000"],
 }
 _ARGUMENTS: dict[str, Callable[[], list[str]]] = {
@@ -163,6 +192,9 @@ _ARGUMENTS: dict[str, Callable[[], list[str]]] = {
     "logs": _agents,
     "events": _agents_and_teams,
     "attach": _agents_and_teams,
+    "limits": _agents_and_teams,
+    "limits set": _agents_and_teams,
+    "limits advise": _agents_and_teams,
     "start": _agents_and_teams,
     "stop": _agents_and_teams,
     "restart": _agents_and_teams,

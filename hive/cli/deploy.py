@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hive.cli import output, progress, remote
-from hive.cli.options import PATIENCE, File, Json, NoWait, Timeout, duration
+from hive.cli.options import (
+    PATIENCE,
+    CpuLimit,
+    File,
+    Json,
+    Memory,
+    NoWait,
+    Timeout,
+    duration,
+    over,
+)
 from hive.core.wording import count, span
 from hive.errors import WrongInput
 
@@ -29,19 +39,24 @@ def deploy(
     team: Teams = None,
     no_wait: NoWait = False,
     timeout: Timeout = PATIENCE,
+    cpu_limit: CpuLimit = None,
+    memory: Memory = None,
     json: Json = False,
 ) -> None:
     """Make the agents that run equal to hive.toml."""
     from hive.adapters import files
+    from hive.core import limits
 
     patience = duration(timeout)
-    loaded = files.load(file)
+    instead = over(cpu_limit, memory)
+    loaded = files.overridden(files.load(file), instead)
     _refuse_unknown(team or [], loaded.teams)
     question = {
         "project": loaded.project,
         "path": str(loaded.path),
         "agents": _as_dicts(loaded),
         "teams": team or None,
+        "ceiling": limits.to_dict(loaded.ceiling),
         "environ": remote.born(),
     }
     if dry_run:

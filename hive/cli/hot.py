@@ -31,6 +31,11 @@ SECTIONS = {
         "events": "Print what happened, oldest first.",
         "attach": "Go to an agent's window, or to a team's session.",
     },
+    "Limit": {
+        "limits": "Tell what agents use, what they may, and what hive does.",
+        "limits set": "Change limits at once, until the next deploy.",
+        "limits advise": "Tell which limits would suit what agents were seen to use.",
+    },
     "Change": {
         "start": "Start agents or teams that are down or were given up.",
         "stop": "End agents or teams gracefully, until they are started.",

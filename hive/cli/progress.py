@@ -10,8 +10,8 @@ import typer
 
 from hive.cli import output, remote
 from hive.cli.remote import Progress, Record
-from hive.core.wording import count
-from hive.errors import HiveError
+from hive.core.wording import count, span
+from hive.errors import HiveError, TimedOut
 
 
 def wait(ids: Collection[str], timeout: float, *, quiet: bool) -> list[Record]:
@@ -20,14 +20,46 @@ def wait(ids: Collection[str], timeout: float, *, quiet: bool) -> list[Record]:
     Raises TimedOut, HiveError where one failed or can't come, Exit on Ctrl-C, which ends the
     waiting only.
     """
+    latest: list[Record] = []
+
+    def seen(records: list[Record]) -> None:
+        latest[:] = records
+        progress(records)
+
     try:
         with _shown(quiet) as progress:
-            records = remote.settle(ids, timeout, progress)
+            records = remote.settle(ids, timeout, seen)
     except KeyboardInterrupt:
         output.note("stopped waiting; hive goes on with it")
         raise typer.Exit(output.INTERRUPTED) from None
+    except TimedOut as error:
+        raise _for_room(latest, timeout, error) from None
     _refuse_bad(records)
     return records
+
+
+def _for_room(records: list[Record], timeout: float, error: TimedOut) -> TimedOut:
+    """Give the error that says so where all that is not done yet is only short of room."""
+    open_ = [one for one in records if not one["settled"]]
+    if not open_ or error.what != remote.late(open_, timeout, []).what:
+        return error
+    short = {one["id"] for one in open_ if waits_for_room(one)}
+    while more := {one["id"] for one in open_ if short & set(one["after"])} - short:
+        short |= more
+    if len(short) < len(open_):
+        return error
+    return TimedOut(
+        f"after {span(timeout)} there is no room yet for {count(len(open_), 'agent')}, and each "
+        f"starts by itself as soon as there is:{remote.listed(open_)}",
+        fix="hive limits",
+    )
+
+
+def waits_for_room(one: Record) -> bool:
+    """Whether an agent is not started because the machine has no room for it."""
+    from hive.core.admission import WAITING
+
+    return str(one["reason"]).startswith(WAITING)
 
 
 def _refuse_bad(records: list[Record]) -> None:
@@ -52,13 +84,14 @@ def _shown(quiet: bool) -> Iterator[Progress]:
 
 
 def lines() -> Progress:
-    """Print a line for each agent whose state changed since the last look."""
-    known: dict[str, str] = {}
+    """Print a line for each agent whose state changed, or that began to wait for room."""
+    known: dict[str, tuple[str, bool]] = {}
 
     def progress(records: list[Record]) -> None:
         for one in records:
-            if known.get(one["id"]) != one["state"]:
-                known[one["id"]] = one["state"]
+            now = (one["state"], waits_for_room(one))
+            if known.get(one["id"]) != now:
+                known[one["id"]] = now
                 output.say(line(one))
 
     return progress

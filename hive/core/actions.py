@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from hive.core.spec import Agent
 from hive.core.trees import Process
-from hive.core.world import Memory, Pane, TeamMemory
+from hive.core.world import Holding, Memory, Pane, TeamMemory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +99,8 @@ class Ended:
 
     `code` is the exit code, `-N` for signal N, None if nobody knows. `cause` is what is known
     of why. `asked` is true where a person or a changed file ended it. `next` says what hive
-    does next. `pane` is its dead pane where there is one.
+    does next. `pane` is its dead pane where there is one. `largest` are its largest processes
+    where it was ended for want of memory.
     """
 
     after: Memory
@@ -109,6 +110,7 @@ class Ended:
     asked: bool
     next: str
     pane: Pane | None = None
+    largest: tuple[Holding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

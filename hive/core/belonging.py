@@ -17,6 +17,9 @@ from hive.core.world import Tree
 Key = tuple[int, int]
 """A process's pid and start time."""
 
+Count = tuple[int, float]
+"""A process's parent, and a counter of it that only grows."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Belonging:
@@ -118,7 +121,7 @@ def usage(
     if seconds <= 0:
         return {}
     return {
-        agent: _used(_all(before[agent]), _all(tree)) / seconds
+        agent: used(_all(before[agent]), _all(tree)) / seconds
         for agent, tree in after.items()
         if agent in before
     }
@@ -128,12 +131,23 @@ def _all(tree: Tree) -> dict[Key, Process]:
     return {(one.pid, one.started): one for one in (*tree.current, *tree.strays)}
 
 
-def _used(before: Mapping[Key, Process], after: Mapping[Key, Process]) -> float:
-    """Give the seconds used: what the counters gained, less what they only inherited."""
+def used(before: Mapping[Key, Process], after: Mapping[Key, Process]) -> float:
+    """Give the seconds used between two looks: what counters gained, less what they inherited."""
+    return gained(
+        {key: (one.parent, one.cpu) for key, one in before.items()},
+        {key: (one.parent, one.cpu) for key, one in after.items()},
+    )
+
+
+def gained(before: Mapping[Key, Count], after: Mapping[Key, Count]) -> float:
+    """Give what counters gained between two looks, less what they inherited.
+
+    Where a process ends, the one that waits for it takes its counter over.
+    """
     inherited = _inherited(before, after)
     total = 0.0
-    for key, process in after.items():
-        gain = process.cpu - (before[key].cpu if key in before else 0.0)
+    for key, (_, count) in after.items():
+        gain = count - (before[key][1] if key in before else 0.0)
         for past in sorted(inherited.get(key, ()), reverse=True):
             if past <= gain:  # else this child was not waited for here
                 gain -= past
@@ -141,18 +155,16 @@ def _used(before: Mapping[Key, Process], after: Mapping[Key, Process]) -> float:
     return total
 
 
-def _inherited(
-    before: Mapping[Key, Process], after: Mapping[Key, Process]
-) -> dict[Key, list[float]]:
+def _inherited(before: Mapping[Key, Count], after: Mapping[Key, Count]) -> dict[Key, list[float]]:
     """Give, by the ancestor that may have waited for it, what each ended process had used."""
     keys = {pid: (pid, started) for pid, started in before}
     found: dict[Key, list[float]] = defaultdict(list)
     for gone in before.keys() - after.keys():
-        heir = keys.get(before[gone].parent)
+        heir = keys.get(before[gone][0])
         for _ in before:  # as many steps as there can be, should there ever be a circle
             if heir is None or heir in after:
                 break
-            heir = keys.get(before[heir].parent)
+            heir = keys.get(before[heir][0])
         if heir is not None and heir in after:
-            found[heir].append(before[gone].cpu)
+            found[heir].append(before[gone][1])
     return found

@@ -13,6 +13,7 @@ from typing import Any
 from hive.core.restart import longest_delay, trial_delay
 from hive.core.trees import Process
 from hive.core.world import (
+    Excess,
     Memory,
     Pane,
     Seen,
@@ -21,6 +22,7 @@ from hive.core.world import (
     State,
     Tree,
     Unseen,
+    Use,
     Verdict,
     Wanted,
     World,
@@ -45,9 +47,12 @@ class Place:
     server: Server
 
 
+_NOTHING = Use()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """All that is decided upon for one agent."""
+    """All that is decided upon for one agent; `excess` is of its latest launch."""
 
     now: float
     boot: str
@@ -58,6 +63,8 @@ class Case:
     tree: Tree
     ready: Verdict
     alive: Verdict
+    use: Use = _NOTHING
+    excess: Excess | None = None
 
     @property
     def running(self) -> tuple[Place, ...]:
@@ -123,6 +130,7 @@ def case_of(wanted: Wanted, places: tuple[Place, ...], world: World, now: float)
     memory = world.memory.get(name, Memory(agent=name))
     socket = memory.socket if memory.live else wanted.agent.socket
     sight = world.sights.get(socket, Unseen(why="it was not looked at"))
+    excess = world.excesses.get(name)
     case = Case(
         now=now,
         boot=world.boot,
@@ -133,6 +141,8 @@ def case_of(wanted: Wanted, places: tuple[Place, ...], world: World, now: float)
         tree=world.trees.get(name, Tree()),
         ready=world.ready.get(name, Verdict()),
         alive=world.alive.get(name, Verdict()),
+        use=world.uses.get(name, _NOTHING),
+        excess=excess if excess and excess.launch == memory.launch else None,
     )
     news = {} if isinstance(sight, Unseen) else _news(case)
     return replace(case, memory=replace(case.memory, **news)) if news else case

@@ -21,6 +21,7 @@ from hive.core.units import as_text
 
 if TYPE_CHECKING:  # pydantic takes a tenth of a second to import
     from hive.core import model
+    from hive.core.vitals import Vitals
 
 SHELL_WORDS = frozenset(
     """
@@ -51,12 +52,13 @@ class Facts:
     """What this machine has of what the file names.
 
     `directories` are those that exist, `programs` those that were found; `unread` says why a
-    .env file can't be used, by its absolute path.
+    .env file can't be used, by its absolute path. `machine` is None where no limit is said.
     """
 
     directories: frozenset[str]
     programs: frozenset[Program]
     unread: Mapping[str, str]
+    machine: Vitals | None
 
 
 def program(agent: Agent) -> Program | None:
@@ -86,6 +88,7 @@ def check(
         *_long_names(entries, lost),
         *_ports(entries, lost),
         *_patience(entries, lost),
+        *_limits(file, entries, facts, lost),
     )
 
 
@@ -260,3 +263,13 @@ def _patience(entries: Sequence[Entry], lost: Lost) -> Iterator[Wrong]:
             path: Path = (*entry.path, "restart") if own else ("defaults", "restart")
             what = f"`longest` ({as_text(rule.longest)}) is less than `delay`"
             yield Wrong(path=path, what=f"{what} ({as_text(rule.delay)})")
+
+
+def _limits(
+    file: model.File, entries: Sequence[Entry], facts: Facts, lost: Lost
+) -> Iterable[Wrong]:
+    if facts.machine is None:
+        return ()
+    from hive.core import fits
+
+    return fits.misfits(file, entries, facts.machine, lost)

@@ -2,7 +2,8 @@
 
 An agent that is asked to end gets the time its spec gives it, then it is made to. It is never
 called back from that: once it has ended, what is wanted then decides. So it is with what a
-launch leaves behind. "Not seen for a moment" is not yet gone.
+launch leaves behind. "Not seen for a moment" is not yet gone. A launch that was killed for what
+it took ended of that, whatever its exit code says; it is a failure like any other.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ import zlib
 from dataclasses import dataclass, replace
 
 from hive.core.actions import Action, Closed, Ended, Kill, Lost, Note, Sweep, Wait
+from hive.core.amounts import as_size
 from hive.core.case import Case, Place, alive
 from hive.core.restart import (
+    NO_PAST,
     TRIAL_HEALTHY,
     Quarantine,
     after_death,
@@ -21,7 +24,8 @@ from hive.core.restart import (
 )
 from hive.core.trees import Process
 from hive.core.units import as_text
-from hive.core.world import Memory, Seen, State
+from hive.core.wording import size
+from hive.core.world import Excess, Memory, Seen, State
 
 SETTLE = 0.5
 """Seconds after which a program is taken as running."""
@@ -44,7 +48,17 @@ AGAIN = 1.0
 LOOK_AGAIN = 0.25
 """Seconds until the next look at processes that were asked to end: no event tells of them."""
 
+BLAMED = 10.0
+"""A launch that ends within so many seconds of a kill for what it took ended of that."""
+
+ROUND = 64 << 20
+"""A larger limit is suggested in steps of so many bytes."""
+
+PAGE = 4096
+"""The kernel holds memory limits to the page."""
+
 CLOSED = "window closed by hand"
+PLANNED = "planned restart"
 SERVER_ENDED = "the tmux server ended"
 REBOOTED = "the machine was restarted"
 UNKNOWN = "ended; its exit code could not be learnt"
@@ -89,8 +103,14 @@ def dead(case: Case, place: Place | None) -> tuple[Action, ...]:
             return (Note(after=replace(memory, dead_since=case.now)), soon)
         if case.now < memory.dead_since + TOLD:
             return (soon,)
+    excess = _to_blame(case)
     cause = memory.cause if memory.state is State.STOPPING else cause_of(code)
-    return (ended(case, place, code, cause),)
+    return (ended(case, place, code, excess.why if excess else cause),)
+
+
+def is_planned(memory: Memory) -> bool:
+    """Whether it is stopping only to start again, because it has run for long enough."""
+    return memory.state is State.STOPPING and memory.cause.startswith(PLANNED)
 
 
 def stopping(case: Case) -> tuple[Action, ...]:
@@ -157,6 +177,7 @@ def ended(
     """Write the launch's certificate, with what follows."""
     memory = case.memory
     asked = asked or (memory.state is State.STOPPING and not memory.counts)
+    excess = None if asked else _to_blame(case)
     sequel = _sequel(case, code, cause, asked=asked)
     return Ended(
         after=sequel.after,
@@ -166,6 +187,7 @@ def ended(
         asked=asked,
         next=sequel.text,
         pane=place.pane if place else None,
+        largest=excess.largest if excess else (),
     )
 
 
@@ -225,8 +247,11 @@ def _sequel(case: Case, code: int | None, cause: str, *, asked: bool) -> Sequel:
         after = replace(over, state=State.STOPPED, reason=wanted.why)
         return Sequel(text=f"stays stopped: {wanted.why}", after=after)
     if asked or case.asked:
-        after = replace(over, state=State.STARTING, reason=wanted.why)
+        planned = is_planned(case.memory) and not case.asked
+        reason, cause = (case.memory.cause, PLANNED) if planned else (wanted.why, "")
+        after = replace(over, state=State.STARTING, reason=reason, cause=cause)
         return Sequel(text="starts again at once", after=after)
+    over = _remembering_excess(case, _rested(case, over))
     stays = _stays(case, code)
     if stays:
         after = replace(over, state=State.STOPPED, reason=stays, quarantined=False, trials=0)
@@ -237,23 +262,27 @@ def _sequel(case: Case, code: int | None, cause: str, *, asked: bool) -> Sequel:
 def _stays(case: Case, code: int | None) -> str:
     """Say why the restart policy leaves it ended; "" where it does not."""
     policy = case.wanted.agent.restart.policy
-    done = code == 0 and not case.memory.counts
+    excess = _to_blame(case)
+    done = code == 0 and not case.memory.counts and not excess
     if policy == "always" or (policy == "on-failure" and not done):
         return ""
-    how = case.memory.cause if case.memory.counts else cause_of(code)
-    ended = f"it ended with {how}" if code is not None and code >= 0 else f"it ended: {how}"
+    told = excess.why if excess else case.memory.cause if case.memory.counts else ""
+    how = told or cause_of(code)
+    exited = code is not None and code >= 0 and not excess
+    ended = f"it ended with {how}" if exited else f"it ended: {how}"
     return f"{ended}; restart policy is {policy}"
 
 
 def _died(case: Case, over: Memory, cause: str) -> Sequel:
     """Count the death, and decide when it starts again."""
     now, rule = case.now, case.wanted.agent.restart
-    over = _rested(case, over)
     deaths = (*within(over.deaths, rule.window, now), now)
     over = replace(over, deaths=deaths)
     chance = zlib.crc32(over.launch.encode(errors="surrogateescape")) / 2**32
     failed_trial = over.quarantined
     answer = after_trial(over.trials) if failed_trial else after_death(rule, deaths, now, chance)
+    advice = _advice(case, over)
+    cause, more = advice or cause, f"; {advice}" if advice else ""
     if isinstance(answer, Quarantine):
         after = replace(
             over,
@@ -262,14 +291,49 @@ def _died(case: Case, over: Memory, cause: str) -> Sequel:
             due=now + answer.delay,
             quarantined=True,
         )
-        return Sequel(text=f"quarantined: one trial start in {as_text(answer.delay)}", after=after)
+        text = f"quarantined: one trial start in {as_text(answer.delay)}{more}"
+        return Sequel(text=text, after=after)
     after = replace(
         over,
         state=State.BACKING_OFF,
         reason=f"{cause}; {answer.why}",
         due=now + answer.delay,
     )
-    return Sequel(text=answer.why, after=after)
+    return Sequel(text=f"{answer.why}{more}", after=after)
+
+
+def _to_blame(case: Case) -> Excess | None:
+    """Give the excess that its end is of, if it is: nobody asked it to end before."""
+    memory, excess = case.memory, case.excess
+    if excess is None or memory.state is State.STOPPING:
+        return None
+    after = (memory.dead_since or case.now) - excess.at
+    return excess if excess.whole or abs(after) <= BLAMED else None
+
+
+def _remembering_excess(case: Case, over: Memory) -> Memory:
+    """Count an end for want of memory; any other ends the row."""
+    excess = _to_blame(case)
+    if excess is None or excess.kind != "memory":
+        return replace(over, ooms=0, seen=0)
+    return replace(over, ooms=over.ooms + 1, seen=max(over.seen, excess.seen))
+
+
+def _advice(case: Case, over: Memory) -> str:
+    """Say what is wrong where it ran out of memory again and again; "" where it did not."""
+    excess, limit = case.excess, case.wanted.agent.limits.memory
+    if over.ooms < 2 or excess is None:
+        return ""
+    row = f"out of memory {'twice' if over.ooms == 2 else f'{over.ooms} times'} in a row"
+    if limit is None or abs(excess.limit - limit) >= PAGE:
+        alone = "it has no limit of its own" if limit is None else f"its limit is {size(limit)}"
+        return f"{row}: it had {size(over.seen)} of {size(excess.limit)} that were left; {alone}"
+    enough = as_size(-(-over.seen * 3 // (2 * ROUND)) * ROUND)
+    short = case.wanted.agent.short
+    return (
+        f"{row}: its limit of {size(limit)} is too small, it had {size(over.seen)}; "
+        f"`hive limits set {short} --memory {enough}`"
+    )
 
 
 def _rested(case: Case, over: Memory) -> Memory:
@@ -279,7 +343,7 @@ def _rested(case: Case, over: Memory) -> Memory:
     enough = TRIAL_HEALTHY if memory.quarantined else rule.healthy_after
     if not memory.ready_since or case.now - memory.ready_since < enough:
         return over
-    return replace(over, deaths=(), restarts=0, trials=0, quarantined=False)
+    return replace(over, **NO_PAST)
 
 
 def _processes(targets: tuple[Process, ...]) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from hive.core import names, spec
+from hive.core.limits import SOFT, Ceiling, Limits, Priority
 from hive.core.positions import Path
 
 if TYPE_CHECKING:  # pydantic takes a tenth of a second to import
@@ -23,6 +24,9 @@ Rule = TypeVar("Rule", spec.Restart, spec.Stop)
 
 PORT = "$PORT"
 """Stands for an agent's own port in what its `http` and `tcp` probes ask."""
+
+LIMITS = ("cpu", "memory", "memory_soft", "max_age", "processes")
+"""The keys of an agent, or of [defaults], that say what it may use."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +144,25 @@ def expand(file: model.File, place: Place, variables: Mapping[str, Variables]) -
     return tuple(found)
 
 
+def limited(file: model.File) -> bool:
+    """Whether the file says a limit that must be held against the machine."""
+    tables = (one for team in file.teams.values() for one in team.agents.values())
+    keys = {"cpu", "memory", "memory_soft", "reserve"}
+    return any(keys & table.model_fields_set for table in (file.limits, file.defaults, *tables))
+
+
+def ceiling(file: model.File) -> Ceiling:
+    """Give what all agents of the file together may use."""
+    table = file.limits
+    return Ceiling(
+        cpu=table.cpu,
+        memory=table.memory,
+        agents=table.agents,
+        reserve=table.reserve,
+        admission=table.admission,
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Around:
     """What one agent table has to be read with."""
@@ -169,6 +192,8 @@ def _entry(around: _Around, team: str, key: str, *, first: int) -> Entry:
         after=tuple(f"{file.project}/{one}" for one in dict.fromkeys(after)),
         restart=_merged(spec.Restart(), file.defaults.restart, table.restart),
         stop=_stop(file.defaults.stop, table.stop),
+        limits=_limits(file.defaults, table),
+        priority=_priority(file.defaults, table, table.role or names.role(key)),
         socket=_socket(file, around.place),
     )
     agents = tuple(
@@ -250,6 +275,30 @@ def _stop(outer: model.Stop, inner: model.Stop) -> spec.Stop:
     if "signal" in inner.model_fields_set:  # an agent's signal takes the place of default keys
         return replace(merged, keys=inner.keys)
     return merged
+
+
+def _limits(outer: model.Defaults, inner: model.Defaults) -> Limits:
+    """Give an agent's limits: its own keys, one by one, over the defaults."""
+    nearest = {key: inner if key in inner.model_fields_set else outer for key in LIMITS}
+    memory = nearest["memory"].memory
+    return Limits(
+        cpu=nearest["cpu"].cpu,
+        memory=memory,
+        soft=None if memory is None else _soft(memory, nearest["memory_soft"].memory_soft),
+        max_age=nearest["max_age"].max_age,
+        processes=nearest["processes"].processes,
+    )
+
+
+def _soft(memory: int, wanted: float | None) -> int:
+    """Give the soft limit in bytes: `wanted` is a size (an int), or a share of `memory`."""
+    if isinstance(wanted, int):
+        return wanted
+    return int(memory * (SOFT if wanted is None else wanted))
+
+
+def _priority(outer: model.Defaults, inner: model.Defaults, role: str) -> Priority:
+    return inner.priority or outer.priority or ("high" if role == "server" else "normal")
 
 
 def _socket(file: model.File, place: Place) -> str:

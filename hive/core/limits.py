@@ -7,8 +7,11 @@ CPU is in cores, memory in bytes, time in seconds; None is no limit. These are p
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
+
+from hive.core.wording import size
+from hive.errors import WrongInput
 
 Priority = Literal["low", "normal", "high"]
 
@@ -75,12 +78,18 @@ class Total:
     admission: bool = True
 
 
+_ALL = ("cpu", "memory", "reserve")
+"""What of a ceiling is a portion of the machine."""
+
+_SOFT = "give `--memory-soft` less than the limit, or a share of it such as `80%`"
+
+
 def reserve_of(memory: int) -> int:
     """Give the reserve where nobody says one: a twentieth of the memory, 1 GiB at most."""
     return min(memory // 20, 1 << 30)
 
 
-def together(ceilings: Iterable[Ceiling], *, cores: int, memory: int) -> Total:
+def together(ceilings: Iterable[Ceiling], *, cores: float, memory: int) -> Total:
     """Give the strictest of these ceilings on a machine with so many cores and so much memory."""
     found = list(ceilings)
     cpus = [one.cpu.of(cores) for one in found if one.cpu]
@@ -96,6 +105,57 @@ def together(ceilings: Iterable[Ceiling], *, cores: int, memory: int) -> Total:
     )
 
 
+def changed(limits: Limits, changes: Mapping[str, Any], *, cores: float, memory: int) -> Limits:
+    """Give an agent's limits with these changes, on a machine with so many cores and bytes.
+
+    `soft` may be `{"share": 0.8}` of the hard limit; where only `memory` changes, it keeps its
+    share. Raises WrongInput for what can't be.
+    """
+    values = {**asdict(limits), **changes}
+    hard, soft = values["memory"], values["soft"]
+    if "soft" not in changes and "memory" in changes:
+        share = limits.soft / limits.memory if limits.soft and limits.memory else SOFT
+        soft = int(hard * share) if hard else None
+    elif isinstance(soft, Mapping):
+        if not hard:
+            raise WrongInput("a soft limit in percent needs a memory limit", fix=_SOFT)
+        soft = int(hard * soft["share"])
+    after = Limits(**{**values, "soft": soft})
+    if after.soft and after.memory and after.soft > after.memory:
+        what = f"the soft limit ({size(after.soft)}) is above the hard one ({size(after.memory)})"
+        raise WrongInput(what, fix=_SOFT)
+    _refuse_more(after.cpu, cores, "a CPU limit of {:g} cores is more than the {:g} there are")
+    if after.memory and after.memory > memory:
+        what = f"{size(after.memory)} is more memory than this machine has ({size(memory)})"
+        raise WrongInput(what, fix="choose less, or `none` for no limit")
+    return after
+
+
+def changed_ceiling(
+    ceiling: Ceiling, changes: Mapping[str, Any], *, cores: float, memory: int
+) -> Ceiling:
+    """Give a ceiling with these changes: portions as `to_dict` writes them.
+
+    Raises WrongInput for more than the machine has.
+    """
+    values: dict[str, Any] = {
+        key: Portion(**one) if one and key in _ALL else one for key, one in changes.items()
+    }
+    after = replace(ceiling, **values)
+    if after.cpu:
+        _refuse_more(after.cpu.of(cores), cores, "{:g} cores are more than the {:g} there are")
+    for portion in (after.memory, after.reserve):
+        if portion and portion.of(memory) > memory:
+            what = f"{size(portion.of(memory))} is more than this machine has ({size(memory)})"
+            raise WrongInput(what, fix="choose less, or `none` for no limit")
+    return after
+
+
+def _refuse_more(wanted: float | None, cores: float, text: str) -> None:
+    if wanted is not None and wanted > cores:
+        raise WrongInput(text.format(wanted, cores), fix="choose less, or `none` for no limit")
+
+
 def to_dict(ceiling: Ceiling) -> dict[str, Any]:
     """Give a ceiling as JSON-ready values."""
     return asdict(ceiling)
@@ -103,8 +163,5 @@ def to_dict(ceiling: Ceiling) -> dict[str, Any]:
 
 def from_dict(values: Mapping[str, Any]) -> Ceiling:
     """Read back what `to_dict` gave; keys it does not know are left out."""
-    portions = {
-        key: Portion(**values[key]) if values.get(key) else None
-        for key in ("cpu", "memory", "reserve")
-    }
+    portions = {key: Portion(**values[key]) if values.get(key) else None for key in _ALL}
     return Ceiling(agents=values.get("agents"), admission=values.get("admission", True), **portions)

@@ -10,16 +10,20 @@ from dataclasses import replace
 
 from hive.core.actions import Action, Adopt, Forgive, Ready, Say, Stop, Wait
 from hive.core.case import Case, Place, alive, generation_of
-from hive.core.ending import SETTLE, stopping, sweep
-from hive.core.restart import TRIAL_HEALTHY
+from hive.core.ending import PLANNED, SETTLE, stopping, sweep
+from hive.core.restart import NO_PAST, TRIAL_HEALTHY
 from hive.core.starting import LOST, launched
 from hive.core.trees import Process
 from hive.core.units import as_text
+from hive.core.wording import span
 from hive.core.world import Memory, State, Verdict
 
 UNREADY = "not ready yet: "
 NO_LONGER = "no longer ready: "
 RESPAWN = "respawned by hand"
+
+QUIET = 60.0
+"""Seconds for which an agent must have done next to nothing before it is restarted for its age."""
 
 
 def adopt(case: Case) -> tuple[Action, ...]:
@@ -121,20 +125,36 @@ def _ready(case: Case) -> tuple[Action, ...]:
     if case.wanted.agent.ready and _bad(case.ready, case.memory):
         after = replace(case.memory, ready_since=0.0)
         return _say(replace(case, memory=after), f"{NO_LONGER}{case.ready.why}")
-    return _health(case)
+    health = _health(case)
+    if any(not isinstance(action, Wait) for action in health):
+        return health
+    return (*health, *_aged(case))
+
+
+def _aged(case: Case) -> tuple[Action, ...]:
+    """Restart one that has run for long enough, once it has been quiet for a while."""
+    age, quiet = case.wanted.agent.limits.max_age, case.use.quiet_since
+    if age is None or not quiet or case.use.paused:
+        return ()
+    due = max(case.memory.began + age, quiet + QUIET)
+    if case.now < due:
+        return (Wait(until=due),)
+    return (
+        _stop(case, f"{PLANNED}: it has run for {span(case.now - case.memory.began)} (`max_age`)"),
+    )
 
 
 def _health(case: Case) -> tuple[Action, ...]:
     """Forgive the past after enough health: soon to end a quarantine, later otherwise."""
     memory = case.memory
-    if not (memory.quarantined or memory.deaths or memory.restarts):
+    if not (memory.quarantined or memory.deaths or memory.restarts or memory.ooms):
         return ()
     rule = case.wanted.agent.restart
     enough = TRIAL_HEALTHY if memory.quarantined else rule.healthy_after
     due = memory.ready_since + enough
     if case.now < due:
         return (Wait(until=due),)
-    after = replace(memory, deaths=(), restarts=0, trials=0, quarantined=False)
+    after = replace(memory, **NO_PAST)
     end = "; its quarantine is over" if memory.quarantined else ""
     why = f"healthy for {as_text(enough)}: earlier deaths no longer count{end}"
     return (Forgive(after=after, why=why),)

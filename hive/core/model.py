@@ -21,11 +21,14 @@ from pydantic import (
     model_validator,
 )
 
-from hive.core import names, spec, units
+from hive.core import amounts, limits, names, spec, units
 from hive.core.expand import PORT
 
 MOST = 1000
 """The largest pool: what is larger is a slip of the hand."""
+
+MOST_PROCESSES = 1 << 22
+"""As many as a kernel can have at once."""
 
 KINDS = ("http", "tcp", "exec", "screen")
 SIGNALS = frozenset({"HUP", "INT", "QUIT", "ABRT", "KILL", "USR1", "USR2", "PIPE", "ALRM", "TERM"})
@@ -156,6 +159,18 @@ Socket = Annotated[str, AfterValidator(socket)]
 Duration = Annotated[float, BeforeValidator(units.seconds, json_schema_input_type=str | float)]
 Time = Annotated[Duration, AfterValidator(units.above_zero)]
 Times = Annotated[int, Field(ge=1, le=MOST)]
+Processes = Annotated[int, Field(ge=1, le=MOST_PROCESSES)]
+Cpu = Annotated[float, BeforeValidator(amounts.cpu, json_schema_input_type=str | float)]
+Memory = Annotated[int, BeforeValidator(amounts.memory, json_schema_input_type=str)]
+Soft = Annotated[int | float, BeforeValidator(amounts.soft, json_schema_input_type=str)]
+SharedCpu = Annotated[
+    limits.Portion,
+    BeforeValidator(amounts.shared_cpu, json_schema_input_type=str | float),
+]
+SharedMemory = Annotated[
+    limits.Portion, BeforeValidator(amounts.shared_memory, json_schema_input_type=str)
+]
+Reserve = Annotated[limits.Portion, BeforeValidator(amounts.reserve, json_schema_input_type=str)]
 Env = dict[Annotated[str, AfterValidator(variable)], Annotated[str, AfterValidator(content)]]
 
 
@@ -250,6 +265,24 @@ class Defaults(Table):
     alive: Probe | None = Field(
         None, description="Whether it still works; without it, as long as it runs."
     )
+    cpu: Cpu | None = Field(
+        None, description='The most CPU it gets: "100%" is one core, a number is cores.'
+    )
+    memory: Memory | None = Field(
+        None, description="The most memory that it and all it starts may have."
+    )
+    memory_soft: Soft | None = Field(
+        None, description='From where on hive warns, of `memory` or a size; without it, "80%".'
+    )
+    max_age: Time | None = Field(
+        None, description="After so long it is restarted at a quiet moment; without it, never."
+    )
+    processes: Processes = Field(
+        limits.PROCESSES, description="How many processes it may have at once."
+    )
+    priority: limits.Priority | None = Field(
+        None, description='Who is paused last when room is short; without it, a server is "high".'
+    )
     restart: Restart = Field(
         default_factory=Restart, description="When it is started again; goes over [defaults]."
     )
@@ -308,11 +341,32 @@ class Tmux(Table):
     )
 
 
+class Limits(Table):
+    """What all agents together may use of this machine."""
+
+    cpu: SharedCpu | None = Field(
+        None, description="The most CPU: a share of the whole machine, or a number of cores."
+    )
+    memory: SharedMemory | None = Field(
+        None, description="The most memory: a share of the machine's, or a size."
+    )
+    agents: Processes | None = Field(
+        None, description="How many agents may run at once; the others wait."
+    )
+    reserve: Reserve | None = Field(
+        None, description="The memory that stays free for you; without it, 5%, at most 1GB."
+    )
+    admission: bool = Field(
+        limits.Ceiling().admission, description="Whether agents wait until there is room for them."
+    )
+
+
 class File(Table):
     """A whole `hive.toml`."""
 
     project: Name = Field(description="The first part of every session's and agent's name.")
     tmux: Tmux = Field(default_factory=Tmux, description="The tmux server to use.")
+    limits: Limits = Field(default_factory=Limits, description="What all agents together may use.")
     defaults: Defaults = Field(
         default_factory=Defaults, description="What goes for every agent of the file."
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from hive.core.admission import waiting
 from hive.core.ending import cause_of
 from hive.core.restart import within
 from hive.core.units import as_text
@@ -25,7 +26,11 @@ def outlook(wanted: Wanted, memory: Memory, team: TeamMemory, now: float) -> Out
         return ("ends it, then forgets it" if memory.live else "forgets it"), None
     if not wanted.up:
         return (f"ends it: {wanted.why}" if memory.live else f"nothing: {wanted.why}"), None
-    if memory.generation != wanted.generation:
+    asked = memory.generation != wanted.generation
+    room = waiting(memory)
+    if room and (asked or not team.held):
+        return f"starts it as soon as there is room: {room}", None
+    if asked:
         return _afresh(wanted, memory), None
     return _BY_STATE[memory.state](wanted, memory, team, now)
 
@@ -67,7 +72,10 @@ def _starting(wanted: Wanted, _memory: Memory, _team: TeamMemory, _now: float) -
     )
 
 
-def _ready(wanted: Wanted, _memory: Memory, _team: TeamMemory, _now: float) -> Outlook:
+def _ready(wanted: Wanted, memory: Memory, _team: TeamMemory, now: float) -> Outlook:
+    age = wanted.agent.limits.max_age
+    if age is not None and now - memory.began >= age:
+        return f"restarts it at a quiet moment: it has run for {span(now - memory.began)}", None
     then = {
         "always": "starts it again when it ends",
         "on-failure": "starts it again if it fails",

@@ -6,7 +6,9 @@ quarantined, and a team that restarts too often is held. Only a person, or healt
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from hive.core.spec import Restart
 from hive.core.units import as_text
@@ -30,6 +32,16 @@ TEAM_WINDOW = 10 * MINUTE
 HELD = (
     f"its team is held: {TEAM_RESTARTS} restarts in 10 min; `hive start` or `hive reset` lets it go"
 )
+
+NO_PAST: Mapping[str, Any] = {
+    "deaths": (),
+    "restarts": 0,
+    "trials": 0,
+    "quarantined": False,
+    "ooms": 0,
+    "seen": 0,
+}
+"""The fields of a memory whose past no longer counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,18 +1,21 @@
 """What is decided for an agent that does not run: clean up first, then start it if it may.
 
 A start that a person asked for waits for no delay, quarantine or held team. An automatic one
-waits for all of them; both wait for the agents named in `after`.
+waits for all of them; both wait for the agents named in `after`, and for room.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
-from hive.core.actions import Action, Close, Forget, Hold, Say, Start, Wait
+from hive.core.actions import Action, Close, Forget, Hold, Say, Start, Stop, Wait
+from hive.core.admission import MANY, Admission, reason_for, waiting
 from hive.core.case import Case, Place
-from hive.core.ending import REBOOTED, SERVER_ENDED, sweep
-from hive.core.restart import HELD, counted
+from hive.core.ending import PLANNED, REBOOTED, SERVER_ENDED, is_planned, sweep
+from hive.core.limits import PRIORITIES
+from hive.core.restart import HELD, NO_PAST, counted
 from hive.core.world import Memory, State, TeamMemory, Wanted
 
 STAGGER = 10
@@ -23,7 +26,10 @@ PAUSE = 0.25
 
 NOT_OPENED = "tmux had not opened its window"
 
-LOST = frozenset({SERVER_ENDED, REBOOTED, NOT_OPENED})
+ROOM_AGAIN = 1.0
+"""Seconds until the next look whether there is room: no event tells of it."""
+
+LOST = frozenset({SERVER_ENDED, REBOOTED, NOT_OPENED, PLANNED})
 """The causes that are not the agent's fault: such a start counts for no budget."""
 
 Others = Mapping[str, tuple[Wanted, Memory]]
@@ -67,7 +73,7 @@ def launched(case: Case, generation: int, *, counts: bool = False) -> Memory:
         dead_since=0.0,
     )
     if generation > memory.generation:
-        return replace(fresh, deaths=(), restarts=0, trials=0, quarantined=False)
+        return replace(fresh, **NO_PAST)
     if counts:
         trials = memory.trials + memory.quarantined
         return replace(fresh, restarts=memory.restarts + 1, trials=trials)
@@ -76,39 +82,92 @@ def launched(case: Case, generation: int, *, counts: bool = False) -> Memory:
 
 @dataclass(slots=True)
 class Rations:
-    """What one tick may still start by itself."""
+    """What one tick may still start: by itself, and at all (`admission` None: nobody waits)."""
 
     teams: dict[str, TeamMemory]
+    admission: Admission | None = None
     left: int = STAGGER
 
     def allow(self, case: Case, actions: Iterable[Action]) -> tuple[Action, ...]:
         """Let through what is allowed, and say why the rest is not."""
         allowed: list[Action] = []
         for action in actions:
-            if isinstance(action, Start) and action.automatic:
-                allowed += self._automatic(case, action)
-            else:
+            if isinstance(action, Start):
+                allowed += self._start(case, action)
+            elif not _is_planned_stop(action) or self._has_room_again(case):
                 allowed.append(action)
         return tuple(allowed)
 
-    def _automatic(self, case: Case, start: Start) -> tuple[Action, ...]:
-        if self.left == 0:
+    def _start(self, case: Case, start: Start) -> tuple[Action, ...]:
+        counts = start.automatic and case.memory.cause not in LOST
+        team = self._team(start)
+        if start.automatic and self.left == 0:
             return (Wait(until=case.now + PAUSE),)
-        if case.memory.cause in LOST:
-            self.left -= 1
-            return (start,)
-        name = f"{start.spec.project}/{start.spec.team}"
-        team = self.teams.get(name, TeamMemory(team=name))
-        if team.held:
+        if counts and team.held:
             return _say(case, case.memory.state, HELD)
-        after = counted(team, case.now)
-        if after is None:
-            held = replace(team, held=True, since=case.now)
-            self.teams[name] = held
-            return (Hold(after=held, why=HELD), *_say(case, case.memory.state, HELD))
-        self.teams[name] = after
-        self.left -= 1
-        return (replace(start, team=after),)
+        waits = self._room(case, automatic=start.automatic)
+        if waits:
+            return waits
+        if counts:
+            after = counted(team, case.now)
+            if after is None:
+                held = replace(team, held=True, since=case.now)
+                self.teams[team.team] = held
+                return (Hold(after=held, why=HELD), *_say(case, case.memory.state, HELD))
+            self.teams[team.team] = after
+            start = replace(start, team=after)
+        self.left -= start.automatic
+        if self.admission:
+            self.admission.admit(start.spec)
+        return (start,)
+
+    def _team(self, start: Start) -> TeamMemory:
+        name = f"{start.spec.project}/{start.spec.team}"
+        return self.teams.get(name, TeamMemory(team=name))
+
+    def _room(self, case: Case, *, automatic: bool) -> tuple[Action, ...]:
+        """Have it wait where there is no room for it; empty where there is."""
+        spec, memory = case.wanted.agent, case.memory
+        refusals = self.admission.refusals(spec) if self.admission else {}
+        if not refusals or not self.admission:
+            return ()
+        if MANY in refusals:
+            return (Wait(until=case.now + PAUSE),)
+        self.admission.refused(spec, memory, refusals)
+        state = memory.state if automatic else State.STARTING
+        again = Wait(until=case.now + ROOM_AGAIN)
+        return (*_say(case, state, reason_for(memory, refusals)), again)
+
+    def _has_room_again(self, case: Case) -> bool:
+        """Whether one that is to be restarted could start again; then its room is kept for it."""
+        if self.admission is None:
+            return True
+        if self.admission.refusals(case.wanted.agent):
+            return False
+        self.admission.admit(case.wanted.agent)
+        return True
+
+
+def turn(case: Case, actions: Iterable[Action]) -> tuple[Any, ...] | None:
+    """Give when it is its turn to ask for room, as a key to sort by; None where it needs none.
+
+    What ended only to start again comes first: the room is its own. Then what a person asked for,
+    then by priority; then who has waited longest, then as in the file.
+    """
+    for action in actions:
+        if isinstance(action, Start) or _is_planned_stop(action):
+            spec, memory = case.wanted.agent, case.memory
+            waits = bool(waiting(memory))
+            again = memory.state is State.STARTING and bool(memory.launch) and not waits
+            automatic = isinstance(action, Start) and action.automatic
+            kind = 3 if isinstance(action, Stop) else 0 if again else 1 + automatic
+            since = memory.since if waits else case.now
+            return (kind, -PRIORITIES.index(spec.priority), since, spec.place)
+    return None
+
+
+def _is_planned_stop(action: Action) -> bool:
+    return isinstance(action, Stop) and is_planned(action.after)
 
 
 def _start(case: Case, others: Others, *, automatic: bool) -> tuple[Action, ...]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from hive.adapters import scan
+from hive.adapters import doctor, groups, scan
 from hive.adapters.doctor import Finding, examine
 from hive.adapters.state import NodeLock, State
 from hive.adapters.store import Event, Store
@@ -231,6 +231,38 @@ def test_a_tmux_server_that_hangs_is_told(corner: Corner, state):
         os.kill(server, signal.SIGCONT)
 
     assert done.stdout.startswith(f"the tmux server on {default}: "), done.stderr
+
+
+def test_the_means_that_hold_limits_and_the_free_memory_are_told(corner: Corner):
+    found = look(corner)
+
+    means = about(found, "inside their limits")
+    memory = about(found, "memory is free")
+    assert means.ok is not False
+    assert means.what.endswith((*groups.ORDER, groups.PORTABLE))
+    assert memory.ok is not False
+
+
+def test_the_means_that_a_variable_names_is_told(corner: Corner):
+    chosen = about(look(corner, HIVE_LIMITS="portable"), "inside their limits")
+    unknown = about(look(corner, HIVE_LIMITS="magic"), "`magic` is no means")
+
+    assert chosen.ok is None
+    assert chosen.what.endswith("without the kernel's help: portable")
+    assert "unset HIVE_LIMITS" in chosen.fix
+    assert unknown.ok is False
+    assert unknown.fix
+
+
+def test_what_would_give_a_better_means_comes_from_what_stands_in_its_way():
+    if sys.platform != "linux":
+        assert "Linux" in doctor._better("systemd scope: only Linux has systemd")
+        return
+    why = "systemd scope: its user manager has no cpu controller"
+
+    assert doctor._better("") == ""
+    assert doctor._better(why).endswith(why)
+    assert ("Delegate=" in doctor._better(why)) is Path("/run/systemd/system").is_dir()
 
 
 def test_looking_changes_nothing(corner: Corner, state):

@@ -14,6 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from hive.adapters import files
+from hive.core.fits import Over
+from hive.core.limits import Ceiling, Limits, Portion
 from hive.errors import WrongInput
 
 CALM = settings(
@@ -460,3 +462,48 @@ def test_any_change_of_the_example_loads_or_is_refused(tmp_path, edits, comment)
         assert files.load(path).agents is not None
     except WrongInput as error:
         assert str(error)  # noqa: PT017 - both ways are good
+
+
+def test_what_all_agents_may_use_together_comes_along(folder):
+    write(folder, START + 'run = "sh"\n[limits]\ncpu = "50%"\nagents = 3\n')
+
+    half = Portion(amount=0.5, of_machine=True)
+    assert files.load().ceiling == Ceiling(cpu=half, agents=3)
+
+
+def test_limits_are_held_against_this_machine(folder):
+    write(folder, START + 'run = "sh"\nmemory = "900TB"\n[limits]\ncpu = 90000\n')
+
+    told = [line for line in refused().splitlines() if line.startswith("hive.toml:")]
+
+    assert len(told) == 2
+    assert "`memory` 900TB is more than this machine has (" in told[0]
+    assert "`cpu` 90000 cores is more than this machine has (" in told[1]
+
+
+def test_a_command_line_goes_over_the_file(folder):
+    write(
+        folder,
+        START
+        + 'run = "sh"\nmemory = "64MB"\nmemory_soft = "50%"\n[limits]\ncpu = "50%"\nagents = 2\n',
+    )
+    cpu = Portion(amount=0.75, of_machine=True)
+
+    loaded = files.overridden(files.load(), Over(cpu=cpu, memory=32 << 20))
+
+    assert loaded.ceiling == Ceiling(cpu=cpu, agents=2)
+    assert loaded.agents[0].limits == Limits(memory=32 << 20, soft=16 << 20)
+
+
+def test_a_command_line_that_says_nothing_changes_nothing(folder):
+    write(folder, START + 'run = "sh"\nmemory = "64MB"\n')
+    loaded = files.load()
+
+    assert files.overridden(loaded, Over()) == loaded
+
+
+def test_a_command_line_that_can_not_be_is_refused_by_its_option(folder):
+    write(folder, START + 'run = "sh"\n')
+
+    with pytest.raises(WrongInput, match="`--memory` 900TB is more than this machine has"):
+        files.overridden(files.load(), Over(memory=900 << 40))

@@ -11,7 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from hive.adapters import launch, procs
+from hive.adapters import launch, lease, procs
+from hive.adapters.launch import Berth
+from hive.adapters.lease import Lease
 from hive.errors import HiveError
 from tests.conftest import eventually
 
@@ -38,13 +40,13 @@ def folder(short_path):
 class Run:
     """A launch that runs without a terminal."""
 
-    def __init__(self, folder: Path, perl: str, spec, note) -> None:
+    def __init__(self, folder: Path, perl: str, spec, note, berth: Berth, patience: str) -> None:
         self.folder = folder
         inherit = os.environ | {"HOME": str(folder.parent)}  # so it is found and ended
-        launch.prepare(folder, "one", spec, HIVES, inherit)
+        launch.prepare(folder, "one", spec, HIVES, inherit, berth)
         self.process = note(
             subprocess.Popen(
-                launch.launcher(folder / "one", perl),
+                (*launch.launcher(folder / "one", perl), patience),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -67,8 +69,11 @@ class Run:
 
 @pytest.fixture
 def run(bench, folder, perl, leave_nothing):
-    def start(*argv: str, **changes: object) -> Run:
-        return Run(folder, perl, bench.spec("dev", argv=argv, **changes), leave_nothing)
+    def start(
+        *argv: str, berth: Berth = launch.NOWHERE, patience: str = "10", **changes: object
+    ) -> Run:
+        spec = bench.spec("dev", argv=argv, **changes)
+        return Run(folder, perl, spec, leave_nothing, berth, patience)
 
     return start
 
@@ -249,6 +254,91 @@ def test_only_the_files_of_the_launches_to_keep_stay(folder):
         (folder / name).write_text("0")
     launch.forget(folder, {"a", "c"})
     assert sorted(path.name for path in folder.iterdir()) == ["a", "a.code", "c"]
+
+
+def test_it_joins_every_group_that_is_there_before_anything_runs(run, short_path):
+    groups = [short_path / name for name in ("a", "gone", "b")]
+    for group in (groups[0], groups[2]):
+        group.write_text("")
+    show = f"cat {groups[0]} {groups[2]}; exit 3"
+    ran = run("sh", "-c", show, berth=Berth(join=tuple(map(str, groups))))
+    assert ran.end() == (3, 3, "00")
+    assert not groups[1].exists()
+
+
+def test_a_wrap_comes_before_the_launcher(bench, folder):
+    berth = Berth(wrap=("systemd-run", "--scope", "--"))
+    words = launch.prepare(folder, "one", bench.spec("dev"), HIVES, {}, berth)
+    assert words == (*berth.wrap, *launch.launcher(folder / "one"))
+
+
+def test_the_program_gives_way_to_the_launcher(run):
+    ran = run("sh", "-c", "echo on; cat /proc/$$/oom_score_adj 2>&1; exec sleep 1000")
+    ran.say("on")
+    said = ran.process.stdout.readline().decode().strip()
+    own = psutil.Process(ran.process.pid)
+    (child,) = own.children()
+    assert child.nice() == min(19, own.nice() + 5)
+    if sys.platform == "linux":
+        assert said == "500"
+        assert Path(f"/proc/{own.pid}/oom_score_adj").read_text().strip() != "500"
+
+
+def stand_still(ran: Run) -> list[psutil.Process]:
+    """Stop the program of a launch and its child, and give both."""
+    ran.say("on")
+    (child,) = psutil.Process(ran.process.pid).children()
+    both = [child, *eventually(child.children)]
+    for one in both:
+        one.suspend()
+    eventually(lambda: {one.status() for one in both} == {psutil.STATUS_STOPPED})
+    return both
+
+
+PAIR = "sleep 1000 & echo on; wait; exit 5"
+
+
+def test_what_nobody_holds_any_more_goes_on(run, folder):
+    ran = run("sh", "-c", PAIR, patience="1")
+    root = (ran.process.pid, procs.started(ran.process.pid))
+    lease.renew(folder, "one", Lease(root=root), changed=True)
+    child, sleeper = stand_still(ran)
+    eventually(lambda: psutil.STATUS_STOPPED not in {child.status(), sleeper.status()})
+    eventually(lambda: not (folder / "one.held").exists())
+    sleeper.kill()
+    assert ran.end()[:2] == (5, 5)
+
+
+def test_what_others_had_stopped_stays_so(run, folder):
+    ran = run("sh", "-c", PAIR, patience="1")
+    root = (ran.process.pid, procs.started(ran.process.pid))
+    lease.renew(folder, "one", Lease(root=root), changed=True)
+    child, sleeper = stand_still(ran)
+    other = frozenset({(sleeper.pid, procs.started(sleeper.pid))})
+    lease.renew(folder, "one", Lease(root=root, others=other), changed=True)
+    eventually(lambda: child.status() != psutil.STATUS_STOPPED)
+    assert sleeper.status() == psutil.STATUS_STOPPED
+    sleeper.kill()
+    assert ran.end()[:2] == (5, 5)
+
+
+def test_what_a_person_stopped_without_a_lease_stays_so_until_it_ends(run, folder):
+    ran = run("sh", "-c", PAIR, patience="1")
+    child, sleeper = stand_still(ran)
+    with pytest.raises(subprocess.TimeoutExpired):
+        ran.process.wait(2.5)
+    assert {child.status(), sleeper.status()} == {psutil.STATUS_STOPPED}
+    sleeper.kill()
+    child.resume()
+    assert ran.end()[:2] == (5, 5)
+
+
+def test_what_is_killed_while_it_stands_still_is_reported(run, folder):
+    ran = run("sh", "-c", PAIR)
+    child, sleeper = stand_still(ran)
+    sleeper.kill()
+    child.kill()
+    assert ran.end()[:2] == (137, -9)
 
 
 def test_a_pane_that_is_respawned_by_hand_runs_the_same_launch_again(bench, folder, perl):

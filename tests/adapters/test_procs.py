@@ -187,6 +187,14 @@ def test_memory_is_what_a_process_would_give_back(kind, yard):
     assert 55_000_000 < kind.memory([child.pid])[child.pid] < 200_000_000
 
 
+def test_a_look_tells_what_is_resident(seen, kind, yard):
+    child = yard.start(sys.executable, "-ISc", f"filled = b'x' * 60_000_000; {SLEEP}")
+    yard.told(child)
+
+    assert 60_000_000 < seen.look()[child.pid].memory < 200_000_000
+    assert kind.process(child.pid).memory > 60_000_000
+
+
 def test_a_signal_reaches_exactly_the_process_that_is_meant(kind, yard):
     child = yard.start("sleep", "600")
     started = kind.process(child.pid).started

@@ -274,7 +274,7 @@ def test_facts_are_noted_over_older_ones(store):
     store.note("boot", "a")
     store.note("boot", "b")
     assert store.fact("boot") == "b"
-    assert store.fact("schema") == "1"
+    assert store.fact("schema") == "2"
 
 
 def test_a_reset_forgives_these_agents_and_keeps_what_runs(store):
@@ -517,9 +517,9 @@ def test_a_damaged_store_is_told(path):
 
 def test_a_store_of_a_newer_hive_is_not_touched(path):
     with Store.open(path) as store:
-        store.note("schema", "2")
+        store.note("schema", "3")
     before = path.read_bytes()
-    with pytest.raises(HiveError, match=r"newer hive \(schema 2, this one knows 1\)"):
+    with pytest.raises(HiveError, match=r"newer hive \(schema 3, this one knows 2\)"):
         Store.open(path)
     assert path.read_bytes() == before
     assert [one.name for one in path.parent.iterdir()] == ["hive.db"]

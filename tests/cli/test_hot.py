@@ -42,7 +42,7 @@ def test_every_command_is_a_line_of_help_that_fits():
     lines = hot.overview().splitlines()
 
     assert all(len(line) <= 80 for line in lines)
-    assert all(any(line.split()[:1] == [name] for line in lines) for name in hot.COMMANDS)
+    assert all(any(line[2:20].strip() == name for line in lines) for name in hot.COMMANDS)
 
 
 @pytest.mark.parametrize(
@@ -57,6 +57,7 @@ def test_every_command_is_a_line_of_help_that_fits():
         pytest.param(["logs", "a", "--json", "-f"], id="logs that follow"),
         pytest.param(["events", "--json", "-n", "5"], id="some events"),
         pytest.param(["deploy", "--json"], id="a verb that changes something"),
+        pytest.param(["limits", "advise", "--json"], id="a command of two words"),
     ],
 )
 def test_what_is_unusual_is_left_to_the_whole_command_line(supervisor, words):
@@ -151,6 +152,12 @@ def test_the_options_that_tab_offers_are_those_of_the_commands():
         pytest.param(["deploy", "--file", ""], set(), id="files are the shell's"),
         pytest.param(["help", "js"], {"json"}, id="a topic"),
         pytest.param(["bogus", ""], set(), id="after an unknown command"),
+        pytest.param(["li"], {"limits"}, id="a command of two words by its first"),
+        pytest.param(["limits", "s"], {"set"}, id="and by its second"),
+        pytest.param(["limits", "f"], {"frontend", "frontend/a", "frontend/b"}, id="or a name"),
+        pytest.param(["limits", "set", "frontend/a"], {"frontend/a"}, id="a name after both"),
+        pytest.param(["limits", "set", "--mem"], {"--memory", "--memory-soft"}, id="its options"),
+        pytest.param(["limits", "--", "s"], set(), id="a name after a double dash"),
     ],
 )
 def test_candidates(supervisor, words, found):

@@ -93,6 +93,43 @@ def test_status_ends_with_the_totals():
     assert lines[-1] == ("4 agents, cpu 200%, memory 153M: 1 failed · 1 backing-off · 2 ready")
 
 
+def test_a_limit_that_is_felt_stands_behind_the_reason():
+    lines = drawn(screen.status(status([agent(limit="held to 50%")]), NOON))
+
+    assert line_of(lines, "dev-0").rstrip().endswith("it runs; held to 50%")
+
+
+STRAIN = {"level": 1, "doing": "admits nothing", "why": "the load is 30", "since": iso(NOON)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        pytest.param({"waiting": 1}, "1 agent waits for room", id="one waits"),
+        pytest.param({"waiting": 3}, "3 agents wait for room", id="some wait"),
+        pytest.param({"strain": STRAIN}, "hive admits nothing: the load is 30", id="pressure"),
+        pytest.param(
+            {"strain": STRAIN, "waiting": 2},
+            "hive admits nothing: the load is 30; 2 agents wait for room",
+            id="both",
+        ),
+    ],
+)
+def test_what_keeps_agents_back_is_below_the_totals(changes, line):
+    record = status([agent(0), agent(1)], **changes)
+
+    assert drawn(screen.status(record, NOON))[-1] == line
+    live = drawn(screen.monitor(record, [event(1)] * 10, screen.View(), NOON))
+    assert live[2].rstrip() == line
+    assert len(live) == 24
+
+
+def test_nothing_is_said_of_limits_while_nothing_is_held_back():
+    lines = drawn(screen.status(status([agent()], strain=None, waiting=0), NOON))
+
+    assert lines[-1].startswith("1 agent, ")
+
+
 def test_what_nobody_measured_is_not_drawn():
     lines = drawn(screen.status(status([agent(cpu=None, memory=None, restarts=0)]), NOON))
 
@@ -262,6 +299,18 @@ def test_why_says_what_it_is_what_is_next_and_how_it_ended():
         "Traceback",
         "ValueError:  [31mno",
     ]
+
+
+def test_why_names_the_largest_processes_of_the_last_end():
+    record = why()
+    record["certificate"]["largest"] = [
+        {"pid": 7, "name": "node", "bytes": 412 << 20},
+        {"pid": 12, "name": "sh", "bytes": 800 << 10},
+    ]
+
+    lines = [line.strip() for line in drawn(screen.why(record, NOON))]
+
+    assert lines[lines.index("412M  pid 7  node") + 1] == "800K  pid 12  sh"
 
 
 def test_why_cuts_nothing():

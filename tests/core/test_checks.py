@@ -11,6 +11,7 @@ from hive.core.checks import Facts, Program, check, circles, program
 from hive.core.config import read
 from hive.core.mistakes import placed, refusal
 from hive.core.spec import Agent
+from hive.core.vitals import Vitals
 
 CALM = settings(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 PLACE = expansion.Place(folder="/place", home="/home/ann")
@@ -35,6 +36,7 @@ def told(
         directories=frozenset({"/place", *folders}),
         programs=frozenset(one for one in wanted if one and one.name not in lacking),
         unread=unread or {},
+        machine=Vitals(cores=4, memory=8 << 30),
     )
     error = refusal(placed(check(file, PLACE, entries, facts), text), "f")
     return [line for line in str(error).splitlines() if not line.startswith("    ")]
@@ -118,6 +120,16 @@ def test_a_good_file_has_no_mistakes():
             'a = "x"\nb = "x"\n[defaults.restart]\nlongest = 0',
             "f:5: [defaults] `longest` (0s) is less than `delay` (1s)",
             id="the same in the defaults is told once",
+        ),
+        pytest.param(
+            'a = "x"\n[limits]\ncpu = 16',
+            "f:5: [limits] `cpu` 16 cores is more than this machine has (4 cores)",
+            id="a limit beyond the machine",
+        ),
+        pytest.param(
+            'a = "x"\nb = "x"\n[defaults]\nmemory = "1GB"\nmemory_soft = "2GB"',
+            "f:7: [defaults] `memory_soft` (2GB) is more than `memory` (1GB)",
+            id="limits that do not fit, in the defaults, are told once",
         ),
         pytest.param(
             f'a = "x"\n[teams.{"b" * 64}.agents]\na = "x"\n',

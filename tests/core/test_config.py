@@ -80,6 +80,44 @@ port = 70000
             "4: […dev] unknown key `depends_on`; did you mean `after`?",
             id="another tool's word",
         ),
+        pytest.param(
+            "mem_limit = '1g'",
+            "4: […dev] unknown key `mem_limit`; did you mean `memory`?",
+            id="another tool's limit",
+        ),
+        pytest.param(
+            "nice = 10", "4: […dev] unknown key `nice`; did you mean `priority`?", id="nice"
+        ),
+        pytest.param(
+            "prio = 'low'", "4: […dev] unknown key `prio`; did you mean `priority`?", id="prio"
+        ),
+        pytest.param(
+            "soft = '50%'", "4: […dev] unknown key `soft`; did you mean `memory_soft`?", id="soft"
+        ),
+        pytest.param(
+            "[limits]\ncpus = 2", "5: [limits] unknown key `cpus`; did you mean `cpu`?", id="cpus"
+        ),
+        pytest.param(
+            "[limits]\nmax_agents = 2",
+            "5: [limits] unknown key `max_agents`; did you mean `agents`?",
+            id="max_agents",
+        ),
+        pytest.param(
+            "[limits]\nadmission = 'yes'",
+            "5: [limits] `admission` must be true or false, not 'yes'",
+            id="a word for a truth value",
+        ),
+        pytest.param(
+            "[limits]\nmemory = 75",
+            "5: [limits] `memory` needs a unit: a share such as `75%`, or a size such as `512MB`"
+            " or `2GB`, not 75",
+            id="75 of what",
+        ),
+        pytest.param(
+            "memory = '512 mega'",
+            "4: […dev] `memory` must be a size such as `512MB` or `2GB`, not '512 mega'",
+            id="a size in words",
+        ),
         pytest.param("'a b' = 1", '4: […dev] unknown key `"a b"`; known are', id="a quoted key"),
         pytest.param("env = 3", "4: […dev] `env` must be a table", id="no table of variables"),
         pytest.param(

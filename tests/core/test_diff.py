@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from hive.core.diff import Change, apply, compare
+from hive.core.limits import Limits
 from hive.core.spec import Agent, Probe, Restart, Stop
 from hive.core.world import Wanted
 
@@ -78,6 +79,10 @@ def test_an_unchanged_agent(before, kind, why):
             {"restart": Restart(attempts=9)}, "update", "its restart rule changed", id="restart"
         ),
         pytest.param({"stop": Stop(grace=1)}, "update", "its stop rule changed", id="stop"),
+        pytest.param(
+            {"limits": Limits(memory=1 << 30)}, "update", "its limits changed", id="limits"
+        ),
+        pytest.param({"priority": "low"}, "update", "its priority changed", id="priority"),
         pytest.param(
             {"ready": Probe(kind="tcp", target="h:1")},
             "update",

@@ -10,7 +10,8 @@ from hypothesis import strategies as some
 
 from hive.core import spec
 from hive.core.config import read
-from hive.core.expand import Place, directories, env_files, expand
+from hive.core.expand import Place, ceiling, directories, env_files, expand, limited
+from hive.core.limits import Ceiling, Limits, Portion
 
 CALM = settings(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 PLACE = Place(folder="/place", home="/home/ann")
@@ -348,3 +349,113 @@ def test_every_agent_is_there_once_and_survives_a_trip_through_the_store(teams, 
     assert len({agent.id for agent in found}) == len(found)
     for agent in found:
         assert spec.from_dict(json.loads(json.dumps(spec.to_dict(agent)))) == agent
+
+
+MB = 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("text", "limits"),
+    [
+        pytest.param("", Limits(), id="none"),
+        pytest.param('cpu = "150%"', Limits(cpu=1.5), id="cores by percent"),
+        pytest.param("cpu = 2", Limits(cpu=2.0), id="cores"),
+        pytest.param(
+            'memory = "100MB"', Limits(memory=100 * MB, soft=80 * MB), id="soft is 80% by itself"
+        ),
+        pytest.param(
+            'memory = "100MB"\nmemory_soft = "50%"',
+            Limits(memory=100 * MB, soft=50 * MB),
+            id="soft by share",
+        ),
+        pytest.param(
+            'memory = "100MB"\nmemory_soft = "90MB"',
+            Limits(memory=100 * MB, soft=90 * MB),
+            id="soft by size",
+        ),
+        pytest.param(
+            'max_age = "12h"\nprocesses = 50', Limits(max_age=43200.0, processes=50), id="others"
+        ),
+        pytest.param(
+            'cpu = 1\n[defaults]\ncpu = 2\nmemory = "100MB"\nmemory_soft = "50%"\nprocesses = 9',
+            Limits(cpu=1.0, memory=100 * MB, soft=50 * MB, processes=9),
+            id="its own keys go over the defaults one by one",
+        ),
+        pytest.param(
+            'memory = "200MB"\n[defaults]\nmemory = "100MB"\nmemory_soft = "50%"',
+            Limits(memory=200 * MB, soft=100 * MB),
+            id="a share of the defaults is of its own memory",
+        ),
+        pytest.param(
+            "processes = 1000\n[defaults]\nprocesses = 5",
+            Limits(processes=1000),
+            id="what is as by default may be said over the defaults",
+        ),
+    ],
+)
+def test_limits_are_those_of_the_agent_over_the_defaults(text, limits):
+    assert agents(f'[teams.a.agents.dev]\nrun = "x"\n{text}')["a/dev"].limits == limits
+
+
+@pytest.mark.parametrize(
+    ("text", "priority"),
+    [
+        pytest.param('[teams.a.agents]\nx = "x"', "normal", id="nobody says"),
+        pytest.param('[teams.a.agents]\nx = { run = "x", role = "server" }', "high", id="a server"),
+        pytest.param(
+            '[teams.a.agents]\nx = { run = "x", role = "server", priority = "low" }',
+            "low",
+            id="a server that says otherwise",
+        ),
+        pytest.param(
+            '[defaults]\npriority = "low"\n[teams.a.agents]\nx = { run = "x", role = "server" }',
+            "low",
+            id="the defaults say",
+        ),
+    ],
+)
+def test_a_server_is_given_up_last_where_nobody_says_otherwise(text, priority):
+    assert agents(text)["a/x"].priority == priority
+
+
+def test_a_server_is_one_by_its_name_too():
+    found = agents('[teams.a.agents]\nserver = { run = "x", count = 2 }')
+
+    assert {one.priority for one in found.values()} == {"high"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("", Ceiling(), id="no table"),
+        pytest.param("[limits]", Ceiling(), id="an empty table"),
+        pytest.param(
+            '[limits]\ncpu = "50%"\nmemory = "4GB"\nagents = 50\nreserve = "2GB"\n'
+            "admission = false",
+            Ceiling(
+                cpu=Portion(amount=0.5, of_machine=True),
+                memory=Portion(amount=4 << 30),
+                agents=50,
+                reserve=Portion(amount=2 << 30),
+                admission=False,
+            ),
+            id="all of it",
+        ),
+    ],
+)
+def test_the_ceiling_of_a_file(text, expected):
+    assert ceiling(read(f'project = "Task"\n{text}')) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param('[teams.a.agents]\nx = "x"', False, id="nothing said"),
+        pytest.param("[limits]\nagents = 3\n[defaults]\nprocesses = 9", False, id="mere numbers"),
+        pytest.param('[limits]\nreserve = "1GB"', True, id="for all together"),
+        pytest.param("[defaults]\ncpu = 1", True, id="in the defaults"),
+        pytest.param('[teams.a.agents]\nx = { run = "x", memory = "1GB" }', True, id="for one"),
+    ],
+)
+def test_whether_the_machine_matters_to_a_file(text, expected):
+    assert limited(read(f'project = "Task"\n{text}')) is expected

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from hive.core import model, spec
+from hive.core import limits, model, spec
 
 MODELS = [
     model.Probe,
@@ -15,6 +17,7 @@ MODELS = [
     model.Agent,
     model.Team,
     model.Tmux,
+    model.Limits,
     model.File,
 ]
 
@@ -36,6 +39,22 @@ def test_every_key_has_one_sentence_that_says_what_it_means(cls: type[BaseModel]
 )
 def test_defaults_are_those_of_the_agent(table, rule):
     assert table.model_dump() == {name: getattr(rule, name) for name in type(rule).__slots__}
+
+
+def test_limits_that_nobody_gives_are_those_of_the_agent_and_of_the_ceiling():
+    assert model.Limits().model_dump() == asdict(limits.Ceiling())
+    assert model.Defaults().processes == limits.Limits().processes
+
+
+def test_the_schema_takes_amounts_as_they_are_written():
+    schema = model.File.model_json_schema()["$defs"]
+
+    shared = schema["Limits"]["properties"]
+    assert [one["type"] for one in shared["cpu"]["anyOf"]] == ["string", "number", "null"]
+    assert [one["type"] for one in shared["memory"]["anyOf"]] == ["string", "null"]
+    own = schema["Agent"]["properties"]
+    assert [one["type"] for one in own["memory_soft"]["anyOf"]] == ["string", "null"]
+    assert own["priority"]["anyOf"][0]["enum"] == ["low", "normal", "high"]
 
 
 def test_a_probe_asks_as_often_as_the_agents_default():
@@ -133,6 +152,17 @@ def test_what_is_wrong_is_refused_with_what_would_be_right(read, given, told):
         pytest.param(model.Restart, {"window": 0}, "longer than 0", id="no window"),
         pytest.param(model.Agent, {"run": "a", "count": 0}, "greater than", id="an empty pool"),
         pytest.param(model.Agent, {"run": "a", "count": True}, "integer", id="a truth for a count"),
+        pytest.param(model.Agent, {"run": "a", "cpu": 0}, "0.01 cores", id="no CPU"),
+        pytest.param(model.Agent, {"run": "a", "memory": 512}, "needs a unit", id="no unit"),
+        pytest.param(model.Agent, {"run": "a", "memory_soft": "0%"}, "above 0%", id="soft 0"),
+        pytest.param(model.Agent, {"run": "a", "max_age": 0}, "longer than 0", id="no age"),
+        pytest.param(model.Agent, {"run": "a", "processes": 0}, "greater than", id="no process"),
+        pytest.param(model.Agent, {"run": "a", "priority": "top"}, "'low'", id="no priority"),
+        pytest.param(model.Limits, {"agents": 0}, "greater than or equal", id="no agents"),
+        pytest.param(model.Limits, {"cpu": "200%"}, "at most 100%", id="more than the machine"),
+        pytest.param(model.Limits, {"memory": "0%"}, "above 0%", id="no memory for all"),
+        pytest.param(model.Limits, {"reserve": 1}, "needs a unit", id="one of what is reserved"),
+        pytest.param(model.Limits, {"admission": "no"}, "boolean", id="a word for a truth value"),
         pytest.param(model.Agent, {"run": "a", "port": 65536}, "less than", id="a port too large"),
     ],
 )

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from hive.core.limits import Limits
 from hive.core.outlook import how, outlook
 from hive.core.spec import Agent, Probe, Restart
 from hive.core.world import Memory, State, TeamMemory, Wanted
@@ -33,6 +34,10 @@ def agent(**changes: object) -> Wanted:
     return Wanted(agent=replace(AGENT, **changes))
 
 
+OLD = agent(limits=Limits(max_age=8.0))
+ROOM = "waiting for room: 5 of 5 agents run"
+
+
 def memory(state: State, **changes: object) -> Memory:
     return replace(MEMORY, state=state, **changes)
 
@@ -54,6 +59,37 @@ def memory(state: State, **changes: object) -> Memory:
             agent(restart=Restart(policy="never")), MEMORY, TEAM,
             "watches it; leaves it ended when it ends", None,
             id="ready, never restarted",
+        ),
+        pytest.param(
+            OLD, MEMORY, TEAM,
+            "restarts it at a quiet moment: it has run for 9s", None,
+            id="ready, and has run for long enough",
+        ),
+        pytest.param(
+            OLD, memory(State.READY, began=NOON - 7), TEAM,
+            "watches it; starts it again when it ends", None,
+            id="ready, and has not run for long enough",
+        ),
+        pytest.param(
+            WANTED, Memory(agent=AGENT.id, state=State.STARTING, reason=ROOM), TEAM,
+            "starts it as soon as there is room: 5 of 5 agents run", None,
+            id="waits for room, never started",
+        ),
+        pytest.param(
+            WANTED, memory(State.BACKING_OFF, began=0.0, reason=ROOM, due=NOON - 9), TEAM,
+            "starts it as soon as there is room: 5 of 5 agents run", None,
+            id="waits for room, after a death",
+        ),
+        pytest.param(
+            WANTED, memory(State.BACKING_OFF, began=0.0, reason=ROOM, due=NOON - 9), HELD,
+            "nothing by itself: team `web` is held; `hive start web` lets it go", None,
+            id="waits for room, and its team is held",
+        ),
+        pytest.param(
+            replace(WANTED, up=False, why=STOP),
+            memory(State.STARTING, began=0.0, reason=ROOM), TEAM,
+            "nothing: `hive stop`", None,
+            id="waited for room, and is stopped",
         ),
         pytest.param(
             WANTED, memory(State.STARTING), TEAM,

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from re import sub
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hive.core import actions as act
+from hive.core.admission import waiting
+from hive.core.limits import Limits
 from hive.core.plan import plan
 from hive.core.spec import Agent, Probe
 from hive.core.trees import Process
 from hive.core.world import (
+    Excess,
     Memory,
     NoServer,
     Pane,
+    Room,
     Seen,
     Server,
     State,
     TeamMemory,
     Tree,
     Unseen,
+    Use,
     Verdict,
     Wanted,
     World,
@@ -48,7 +54,15 @@ moments = st.sampled_from([0.0, NOW - 5000, NOW - 61, NOW - 3, NOW - 0.1, NOW, N
 servers = st.sampled_from([Server(pid=1, started=1), Server(pid=2, started=2)])
 launches = st.sampled_from(["", "1-a", "2-b", "strange"])
 pids = st.integers(10, 14)
-reasons = st.sampled_from(["runs", "runs; could not look: hung", "no longer ready: x"])
+reasons = st.sampled_from(
+    [
+        "runs",
+        "runs; could not look: hung",
+        "no longer ready: x",
+        "waiting for room: 1 of 1 agents run",
+        "waiting for room: it needs about 64.0M, 1.2M are free above the reserve",
+    ]
+)
 
 
 def processes():
@@ -114,10 +128,40 @@ def memories(agent):
         quarantined=st.booleans(),
         restarts=st.integers(0, 3),
         deadline=moments,
-        cause=st.sampled_from(["", "the tmux server ended", "stopped by `hive stop`"]),
+        cause=st.sampled_from(
+            ["", "the tmux server ended", "stopped by `hive stop`", "planned restart: old"]
+        ),
         counts=st.booleans(),
         gone_since=moments,
         dead_since=moments,
+        ooms=st.integers(0, 2),
+        seen=st.just(5),
+    )
+
+
+rooms = st.none() | st.builds(
+    Room,
+    closed=st.sampled_from(["", "", "the disk is full"]),
+    agents=st.sampled_from([None, 1, 2]),
+    memory=st.sampled_from([None, -1, 100 << 20, 1 << 40]),
+    cores=st.just(1.0),
+    busy=st.sampled_from([0, 12]),
+    needs=st.sampled_from([{}, {"x": 200 << 20}]),
+    starting=st.sampled_from([{}, {"x": 0.5}]),
+)
+
+
+def excesses(agent):
+    return st.builds(
+        Excess,
+        agent=st.just(agent),
+        launch=launches,
+        at=moments,
+        kind=st.sampled_from(["memory", "processes"]),
+        why=st.just("out of memory"),
+        seen=st.just(9),
+        limit=st.just(8),
+        whole=st.booleans(),
     )
 
 
@@ -139,6 +183,8 @@ def wishes(agent):
             ready=st.sampled_from([None, PROBE]),
             alive=st.sampled_from([None, PROBE]),
             socket=st.sampled_from(["", "other"]),
+            limits=st.sampled_from([Limits(), Limits(max_age=4000), Limits(memory=8)]),
+            priority=st.sampled_from(["low", "normal", "high"]),
         ),
         up=st.booleans(),
         removed=st.booleans(),
@@ -164,6 +210,11 @@ worlds = st.builds(
     ),
     ready=st.fixed_dictionaries({}, optional=dict.fromkeys(IDS, verdicts)),
     alive=st.fixed_dictionaries({}, optional=dict.fromkeys(IDS, verdicts)),
+    uses=st.fixed_dictionaries(
+        {}, optional=dict.fromkeys(IDS, st.builds(Use, quiet_since=moments, memory=pids))
+    ),
+    excesses=st.fixed_dictionaries({}, optional={name: excesses(name) for name in IDS}),
+    room=rooms,
 )
 
 
@@ -225,7 +276,8 @@ def test_no_agent_is_stopped_that_is_wanted_as_it_is(wanted, world):
     for action in plan(wanted, world, NOW):
         if isinstance(action, act.Stop) and not action.after.counts:
             one = wanted[action.spec.id]
-            assert one.removed or not one.up or action.after.generation < one.generation
+            old = action.why.startswith("planned restart") and one.agent.limits.max_age
+            assert one.removed or not one.up or action.after.generation < one.generation or old
 
 
 @CALM
@@ -289,16 +341,54 @@ def test_two_ticks_are_one(wanted, world):
     first = plan(wanted, world, NOW)
     started = {owner(one) for one in first if isinstance(one, act.Start | act.Adopt)}
     again = plan(*world_after(wanted, world, first), NOW)
-    said = {(type(one), owner(one)) for one in first}
+    said = {what(one) for one in first}
 
     repeated = [
         one
         for one in again
         if not isinstance(one, act.Wait | act.Close)
-        and (type(one), owner(one)) in said
+        and what(one) in said
         and owner(one) not in started
     ]
     assert repeated == []
+
+
+def what(action):
+    """What an action is, but for figures; another reason for waiting is news."""
+    waits = isinstance(action, act.Say) and waiting(action.after)
+    return (type(action), owner(action), sub(r"[\d.]+[KMG]?", "", waits or ""))
+
+
+@CALM
+@given(wanted, worlds)
+def test_what_starts_has_room(wanted, world):
+    actions = plan(wanted, world, NOW)
+    starts = [one.spec.id for one in actions if isinstance(one, act.Start)]
+    room = world.room
+    if not starts or room is None:
+        return
+    live = {name for name, one in world.memory.items() if one.live}
+
+    assert not room.closed
+    assert room.agents is None or len(live | set(starts)) <= room.agents
+    if len(live | set(starts)) > 1 and room.memory is not None:
+        least = min(room.needs.get("x", 64 << 20), 8)
+        assert least * len(starts) <= room.memory
+
+
+@CALM
+@given(wanted, worlds)
+def test_room_holds_up_starts_and_planned_restarts_only(wanted, world):
+    free = plan(wanted, replace(world, room=None), NOW)
+    held = plan(wanted, world, NOW)
+    theirs = {
+        owner(one) or one.spec.id for one in (*free, *held) if isinstance(one, act.Start | act.Stop)
+    }
+    least = (act.Wait, act.Note, act.Hold)
+
+    assert [one for one in free if not isinstance(one, least) and owner(one) not in theirs] == [
+        one for one in held if not isinstance(one, least) and owner(one) not in theirs
+    ]
 
 
 @CALM

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hive.core.limits import PRIORITIES, Limits
 from hive.core.spec import RUNS, Agent, Probe, Restart, Stop, fingerprint, from_dict, to_dict
 
 CALM = settings(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
@@ -49,6 +50,14 @@ agents = st.builds(
     stop=st.builds(Stop, keys=st.lists(words).map(tuple), grace=seconds),
     port=st.none() | st.integers(1, 65535),
     order=st.integers(0, 1000),
+    limits=st.builds(
+        Limits,
+        cpu=st.none() | seconds,
+        memory=st.none() | st.integers(1, 1 << 50),
+        max_age=st.none() | seconds,
+        processes=st.integers(1, 1000),
+    ),
+    priority=st.sampled_from(PRIORITIES),
 )
 
 
@@ -64,6 +73,7 @@ def test_an_agent_survives_the_way_through_json(agent):
 def test_keys_of_a_newer_version_are_left_out_and_missing_ones_take_their_default():
     values = to_dict(DEV) | {"colour": "red"}
     del values["stop"], values["env"], values["restart"], values["ready"]
+    del values["limits"], values["priority"]
 
     assert from_dict(values) == replace(DEV, env=())
 

@@ -9,6 +9,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field, replace
 
 from hive.core import actions as act
+from hive.core.ending import is_planned
 from hive.core.health import History
 from hive.core.plan import plan
 from hive.core.restart import TEAM_RESTARTS, TEAM_WINDOW
@@ -23,7 +24,9 @@ from hive.core.world import (
     Wanted,
     World,
 )
+from tests.simulation import room
 from tests.simulation.machine import Broken, Machine
+from tests.simulation.room import Space
 
 EFFECTS = (act.Start, act.Stop, act.Kill, act.Sweep, act.Close, act.Forget)
 ENDS = (act.Ended, act.Lost, act.Closed)
@@ -46,8 +49,9 @@ class Store:
 class Supervisor:
     """Ticks, and holds each tick against what was promised."""
 
-    def __init__(self, machine: Machine, store: Store, log: deque[str]) -> None:
+    def __init__(self, machine: Machine, space: Space, store: Store, log: deque[str]) -> None:
         self.machine = machine
+        self.space = space
         self.store = store
         self.log = log
         self.fuel = -1
@@ -74,8 +78,9 @@ class Supervisor:
         return busy, waits[0] - now + machine.time if waits else None
 
     def forget_questions(self) -> None:
-        """A new supervisor has asked nothing yet."""
+        """A new supervisor has asked nothing yet, and knows of no excess before it."""
         self.lines = {}
+        self.space.excesses.clear()
 
     def _step(self, done: list[act.Action]) -> None:
         """One step further; raises Killed where it is the last, and nothing is written."""
@@ -100,6 +105,9 @@ class Supervisor:
             trees=machine.trees(store.memory, sights),
             ready=ready,
             alive=alive,
+            uses=room.uses(machine, self.space),
+            excesses=dict(self.space.excesses),
+            room=self.space.room(machine),
         )
 
     def _ask(self, now: float) -> tuple[dict[str, Verdict], dict[str, Verdict]]:
@@ -201,6 +209,7 @@ class Supervisor:
         starts = [one for one in actions if isinstance(one, act.Start)]
         if sum(one.automatic for one in starts) > STAGGER:
             raise Broken("too many automatic starts in one tick")
+        room.check_starts(actions, world, self.machine, self.space)
         for action in actions:
             self._check_one(action, world)
 
@@ -209,6 +218,7 @@ class Supervisor:
         wanted = self.store.wanted.get(agent)
         if isinstance(action, act.Start):
             self._check_start(action)
+        self._check_limits(action, agent, world)
         if isinstance(action, act.Sweep):
             self._check_sweep(agent, world)
         if isinstance(action, act.Closed):
@@ -222,6 +232,17 @@ class Supervisor:
                 raise Broken(f"{agent} could not be looked at, yet: {said(action)}")
         if isinstance(action, ENDS):
             self._check_end(agent, world)
+
+    def _check_limits(self, action: act.Action, agent: str, world: World) -> None:
+        memory, now = self.store.memory.get(agent, Memory(agent=agent)), self.machine.now
+        if isinstance(action, act.Start):
+            room.check_planned_start(action, memory)
+        if isinstance(action, act.Stop) and is_planned(action.after):
+            room.check_planned(action, memory, world, now)
+        if isinstance(action, act.Ended):
+            room.check_end(action, memory, world, now)
+        if isinstance(action, act.Say):
+            room.check_said(action, memory)
 
     def _check_start(self, action: act.Start) -> None:
         spec, now = action.spec, self.machine.now

@@ -7,18 +7,23 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
+from hive.core.admission import waiting
 from hive.core.diff import apply, compare
+from hive.core.limits import Limits
 from hive.core.spec import Agent, Probe, Restart, Stop
 from hive.core.world import Memory, State, TeamMemory, Wanted
 from tests.simulation.keeping import Killed, Store, Supervisor
 from tests.simulation.machine import NEVER, Broken, Machine, Program, Window
+from tests.simulation.room import MIB, Space
 
 HOUR = 3600.0
 PULSE = 2.0
 PROBE = Probe(kind="tcp", target="localhost:1")
 
 
-def agent(team: str, name: str, socket: str = "", **more: object) -> Agent:
+def agent(
+    team: str, name: str, socket: str = "", *, program: str = "program", **more: object
+) -> Agent:
     return Agent(
         project="p",
         team=team,
@@ -26,7 +31,7 @@ def agent(team: str, name: str, socket: str = "", **more: object) -> Agent:
         role=name,
         session=f"p-{team}",
         window=name,
-        argv=("program", "1"),
+        argv=(program, "1"),
         directory="/",
         socket=socket,
         stop=Stop(grace=5.0),
@@ -36,12 +41,19 @@ def agent(team: str, name: str, socket: str = "", **more: object) -> Agent:
 
 FILE = [
     agent("a", "server", alive=PROBE, ready=PROBE),
-    agent("a", "pm", after=("p/a/server",)),
+    agent("a", "pm", after=("p/a/server",), limits=Limits(max_age=1800), priority="high"),
     agent("a", "dev", ready=PROBE, after=("p/a/pm",), restart=Restart(attempts=3, delay=10)),
-    agent("b", "task", "other", restart=Restart(policy="on-failure", attempts=20, longest=5)),
+    agent(
+        "b",
+        "task",
+        "other",
+        restart=Restart(policy="on-failure", attempts=20, longest=5),
+        limits=Limits(memory=300 * MIB, max_age=900),
+        program="big",
+    ),
     agent("b", "loop", "other", alive=PROBE, restart=Restart(attempts=50, longest=1)),
     agent("b", "once", "other", restart=Restart(policy="never")),
-    agent("c", "slow", restart=Restart(window=60, healthy_after=300)),
+    agent("c", "slow", restart=Restart(window=60, healthy_after=300), priority="low"),
 ]
 
 
@@ -53,7 +65,8 @@ class Life:
         self.log: deque[str] = deque(maxlen=60)
         self.machine = Machine(self.chance)
         self.store = Store()
-        self.keeper = Supervisor(self.machine, self.store, self.log)
+        self.space = Space()
+        self.keeper = Supervisor(self.machine, self.space, self.store, self.log)
         self.file = list(FILE)
         self.up_at = 0.0
         self.due = 0.0
@@ -95,12 +108,23 @@ class Life:
             tmux.hidden_until = 0.0
         self.up_at = 0.0
         self.machine.changed = True
+        self.space.frees()
+        if self.chance.random() < 0.3:
+            self.crowd()
         self.until(self.settled, 2 * HOUR)
         if self.chance.random() < 0.5:
             self.start(list(self.store.wanted))
             self.until(self.settled, 120)
         if self.chance.random() < 0.5:
             self.end()
+
+    def crowd(self) -> None:
+        """There is room for some only: so many run, and the others wait."""
+        self.space.ceiling = self.chance.randrange(1, len(FILE))
+        self.until(self.settled, 2 * HOUR)
+        if self.chance.random() < 0.3:
+            self.end()
+        self.space.frees()
 
     def end(self) -> None:
         """All are wanted down: nothing may be left."""
@@ -189,6 +213,8 @@ class Life:
             return False
         if not wanted.up or memory.reason.startswith("it ended"):
             return memory.state is State.STOPPED and not self.machine.owned(name)
+        if waiting(memory):
+            return self.full()
         if self.waits(name):
             return memory.state is State.STARTING and "waits for" in memory.reason
         return memory.state is State.READY and len(self.machine.owned(name)) > 0
@@ -200,10 +226,16 @@ class Life:
             and (
                 not self.store.wanted[other].up
                 or self.memory(other).reason.startswith("it ended")
+                or waiting(self.memory(other))
                 or self.waits(other)
             )
             for other in self.store.wanted[name].agent.after
         )
+
+    def full(self) -> bool:
+        """Whether as many run as may."""
+        running = {one.agent for one in self.machine.owned()}
+        return self.space.ceiling is not None and len(running) >= self.space.ceiling
 
     def left(self) -> list[str]:
         """Name what is left of agents: processes, panes, states that are not at rest."""
@@ -297,6 +329,26 @@ def behaves_well(life: Life) -> None:
 def hangs(life: Life) -> None:
     program = life.machine.programs[life.any_agent()]
     program.hung = not program.hung
+
+
+def stirs(life: Life) -> None:
+    life.space.restless ^= {life.any_agent()}
+
+
+def room_changes(life: Life) -> None:
+    life.space.changes(life.chance)
+
+
+def room_comes(life: Life) -> None:
+    life.space.frees()
+
+
+def exceeds(life: Life) -> None:
+    """An agent takes more than it may have."""
+    name = life.any_agent()
+    wanted = life.store.wanted.get(name)
+    if wanted:
+        life.space.exceeds(life.machine, name, wanted.agent.limits.memory)
 
 
 def window_closed(life: Life) -> None:
@@ -407,6 +459,12 @@ FAULTS: list[Callable[[Life], None]] = [
     behaves_badly,
     behaves_well,
     hangs,
+    stirs,
+    room_changes,
+    room_changes,
+    room_comes,
+    exceeds,
+    exceeds,
     window_closed,
     window_respawned,
     window_moved,

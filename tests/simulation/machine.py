@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field, replace
 
+from hive.core.admission import program_of
 from hive.core.belonging import belonging
 from hive.core.spec import Agent
 from hive.core.trees import Process, Tag
@@ -50,6 +51,7 @@ class Proc:
     deaf: bool = False
     clings: bool = False
     late_code: float = 0.0
+    program: str = "program"
 
 
 @dataclass(eq=False)
@@ -66,6 +68,7 @@ class Window:
     code_at: float = NEVER
     by_hand: bool = False
     missed_until: float = 0.0
+    program: str = "program"
 
 
 @dataclass(eq=False)
@@ -214,7 +217,7 @@ class Machine:
             raise Broken(f"{spec.id} was started in a pane that is not its own dead one")
         if not mine:
             tmux.windows.append(window)
-        window.agent = spec.id
+        window.agent, window.program = spec.id, program_of(spec.argv)
         self._run(window, launch)
         return tmux.server, window
 
@@ -305,6 +308,7 @@ class Machine:
         window.code, window.code_at, window.by_hand = None, NEVER, False
         main = self._proc(root.pid, agent, launch)
         main.main, main.code, main.late_code = True, program.code, program.late_code
+        main.program = window.program
         main.deaf, main.slow, main.clings = program.deaf, program.slow, program.clings
         if program.life < NEVER:
             main.dies_at = self.time + self.chance.uniform(0.5, 1.5) * program.life

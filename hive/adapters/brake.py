@@ -1,0 +1,296 @@
+"""The brake of one launch: all its processes but the root, stopped and let go on.
+
+The root is the launcher. It is never stopped: tmux would undo that at once, and it has to watch.
+Linux signals through kept pidfds and reads each process's children from the kernel; elsewhere
+they are read from `ps`, and a pid is signalled right after its start time was checked.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal as signals
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
+from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTSTP
+
+from hive.adapters import procs
+from hive.core.belonging import Key, used
+from hive.core.trees import Process
+
+Children = Callable[[int], Iterable[int]]
+"""Gives the pids of a process's children."""
+
+ROUNDS = 10
+"""How often what was born meanwhile is looked for, at most, before all count as stopped."""
+
+PATIENCE = 2.0
+"""How many seconds `kill` takes at most."""
+
+_SERVER = "tmux: server"
+"""A server that was just born may be hive's own, so it is not found by descent: `know` tells."""
+
+_GONE = (FileNotFoundError, ProcessLookupError, PermissionError)
+"""The process has ended, or is another user's."""
+
+
+def children_by_ps() -> Children:
+    """Give the children of all processes as they are now."""
+    command = ["ps", "-axo", "ppid=,pid="]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    found: dict[int, list[int]] = defaultdict(list)
+    for line in said.splitlines():
+        parent, pid = line.split()
+        found[int(parent)].append(int(pid))
+    return lambda parent: found.get(parent, ())
+
+
+if sys.platform == "linux":
+    from hive.adapters.procfs import pidfd
+
+    def children_now() -> Children:
+        """Give what reads a process's children at the moment it is asked."""
+        return _children if _KERNEL_TELLS else children_by_ps()
+
+    def _children(pid: int) -> list[int]:
+        found: list[int] = []
+        with suppress(*_GONE):
+            for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - asked all the time
+                with suppress(*_GONE):
+                    found += map(int, _read(f"/proc/{pid}/task/{thread}/children").split())
+        return found
+
+    def _suspended(pid: int) -> bool:
+        """Whether the terminal has suspended it while it was stopped: a continue undoes that."""
+        with suppress(*_GONE):
+            for line in _read(f"/proc/{pid}/status").splitlines():
+                if line.startswith(b"ShdPnd:"):
+                    return bool(int(line.split()[1], 16) >> (SIGTSTP - 1) & 1)
+        return False
+
+    def _read(path: str) -> bytes:
+        fd = os.open(path, os.O_RDONLY)
+        try:
+            return b"".join(iter(lambda: os.read(fd, 65536), b""))
+        finally:
+            os.close(fd)
+
+    _KERNEL_TELLS = os.path.exists("/proc/thread-self/children")  # noqa: PTH110 - asked once
+
+    class Grips:
+        """Kept pidfds: a signal through one reaches exactly the process that was meant.
+
+        At most `keep` are open, a quarter of what this process may have if not given.
+        """
+
+        def __init__(self, keep: int | None = None) -> None:
+            limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+            self._spare = limit // 4 if keep is None else keep
+            self._fds: dict[Key, int] = {}
+
+        def signal(self, key: Key, number: int) -> bool:
+            """Signal a process; False where it has ended or may not be signalled."""
+            fd = self._fds.get(key, -1)
+            if fd < 0 and self._spare <= 0:
+                return procs.signal(*key, number)
+            if fd < 0:
+                new = pidfd(*key)
+                if new is None:
+                    return False
+                self._fds[key] = fd = new
+                self._spare -= 1
+            try:
+                signals.pidfd_send_signal(fd, number)
+            except (ProcessLookupError, PermissionError):
+                return False
+            return True
+
+        def drop(self, key: Key) -> None:
+            """Keep nothing of this process any more."""
+            fd = self._fds.pop(key, -1)
+            if fd >= 0:
+                os.close(fd)
+                self._spare += 1
+
+else:
+    children_now = children_by_ps
+
+    def _suspended(_: int) -> bool:
+        return False
+
+    class Grips:
+        """Signals to processes, where nothing can be kept of them."""
+
+        def signal(self, key: Key, number: int) -> bool:
+            """Signal a process; False where it has ended or may not be signalled."""
+            return procs.signal(*key, number)
+
+        def drop(self, key: Key) -> None:
+            """Keep nothing of this process any more."""
+
+
+class Brake:
+    """The processes of one launch, below its root and wherever else they were seen."""
+
+    def __init__(
+        self, root: Process, grips: Grips, children: Callable[[], Children] = children_now
+    ) -> None:
+        self._root: Key = (root.pid, root.started)
+        self._grips = grips
+        self._children = children
+        self._never = frozenset({os.getpid(), os.getppid()})
+        self._known: dict[Key, Process] = {self._root: root}
+        self._counted: dict[Key, Process] = {self._root: root}
+        self._held: dict[Key, None] = {}
+
+    @property
+    def held(self) -> bool:
+        """Whether anything stands still because of us."""
+        return bool(self._held)
+
+    @property
+    def escaped(self) -> frozenset[Key]:
+        """What did not descend from the root at the latest look."""
+        pids = {self._root[0]}
+        pids.update(pid for pid, _ in self._known)
+        return frozenset(
+            key for key, one in self._known.items() if one.parent not in pids and key != self._root
+        )
+
+    @property
+    def others(self) -> frozenset[Key]:
+        """What somebody else had stopped by the latest look."""
+        return frozenset(
+            key
+            for key, one in self._known.items()
+            if one.state in {"T", "t"} and key not in self._held
+        )
+
+    def know(self, tree: Iterable[Process], never: Collection[int] = ()) -> None:
+        """Take in what else belongs to the launch; what it used until now does not count.
+
+        `never` are pids that are left alone whoever their parent is, with all below them.
+        """
+        self._never |= frozenset(never)
+        for key in [key for key in self._known if key[0] in self._never]:
+            del self._known[key]
+            if key in self._held:
+                del self._held[key]
+                self._grips.signal(key, SIGCONT)
+            self._grips.drop(key)
+        for one in tree:
+            if one.pid not in self._never:
+                self._known.setdefault((one.pid, one.started), one)
+                self._counted.setdefault((one.pid, one.started), one)
+
+    def look(self) -> float:
+        """Look at all of them; give the seconds of processor time used since the last look."""
+        self._scan()
+        spent = used(self._counted, self._known)
+        self._counted = self._known
+        return spent
+
+    def stop(self) -> None:
+        """Stop all that the latest look saw, parents first, and what was born meanwhile.
+
+        What somebody else had stopped is left alone, and what was let go on behind our back is
+        stopped again.
+        """
+        for _ in range(ROUNDS):
+            if not self._stop_known():
+                break
+            self._scan()
+
+    def go(self) -> None:
+        """Let all that we stopped go on, children first.
+
+        What the person has suspended (Ctrl-Z) meanwhile, is suspended again.
+        """
+        for key in reversed(self._held):
+            suspended = _suspended(key[0])
+            if self._grips.signal(key, SIGCONT) and suspended:
+                self._grips.signal(key, SIGTSTP)
+        self._held = {}
+
+    def kill(self) -> int:
+        """End all of them but the root, also those that are born meanwhile.
+
+        It takes `PATIENCE` seconds at most, and then leaves nothing stopped. Gives how many
+        were killed.
+        """
+        until = time.monotonic() + PATIENCE
+        killed: set[Key] = set()
+        calm = 0
+        while calm < 2 and time.monotonic() < until:  # one look may miss what is just being born
+            self._freeze(time.monotonic() + PATIENCE / 4)
+            living = self._living()
+            calm = 0 if living else calm + 1
+            for key in reversed(living):
+                if self._grips.signal(key, SIGKILL):
+                    killed.add(key)
+                self._grips.drop(key)
+            if living:
+                time.sleep(0.005)  # they need a moment to end
+            self._scan()
+        for key in reversed(self._living()):
+            self._grips.signal(key, SIGCONT)
+        self._held = {}
+        return len(killed)
+
+    def close(self) -> None:
+        """Let everything go on, and keep nothing."""
+        self.go()
+        for key in self._known:
+            self._grips.drop(key)
+
+    def _living(self) -> list[Key]:
+        return [key for key, one in self._known.items() if key != self._root and not one.dead]
+
+    def _freeze(self, until: float) -> None:
+        """Stop everything, so that nothing more is born."""
+        stopped: set[Key] = set()
+        calm = 0
+        while calm < 2 and time.monotonic() < until:
+            fresh = [key for key in self._living() if key not in stopped]
+            calm = 0 if fresh else calm + 1
+            for key in fresh:
+                self._grips.signal(key, SIGSTOP)
+            stopped.update(fresh)
+            self._scan()
+
+    def _stop_known(self) -> int:
+        """Stop what runs; give how many of them are new."""
+        count = 0
+        for key, one in self._known.items():
+            if key == self._root or one.dead or one.state in {"T", "t"}:
+                continue
+            if self._grips.signal(key, SIGSTOP) and key not in self._held:
+                self._held[key] = None
+                count += 1
+        return count
+
+    def _scan(self) -> None:
+        """See which of the known still are, and find what descends from them."""
+        children = self._children()
+        now = [procs.process(pid) for pid, _ in self._known]
+        found = [
+            one
+            for one, (_, started) in zip(now, self._known, strict=True)
+            if one is not None and one.started == started
+        ]
+        seen = {one.pid for one in found} | self._never
+        for one in found:  # it grows while it is walked: parents come before their children
+            for pid in children(one.pid):
+                child = None if pid in seen else procs.process(pid)
+                if child is None or child.parent != one.pid or child.name == _SERVER:
+                    continue
+                seen.add(pid)
+                found.append(child)
+        before, self._known = self._known, {(one.pid, one.started): one for one in found}
+        for key in before.keys() - self._known.keys():
+            self._grips.drop(key)
+            self._held.pop(key, None)

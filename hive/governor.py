@@ -1,0 +1,398 @@
+"""The governor holds agents inside their limits: by the kernel where it can, else by itself.
+
+It works between the keeper's looks, and decides nothing of what an agent is: whom it ended, it
+leaves as evidence, which `plan` finds with the dead launch. `observe` takes in each look, `step`
+does what is due in between. Moments are epoch seconds in `observe`, monotonic ones in `step`.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+
+from hive.adapters import groups, procs
+from hive.adapters.launch import Berth
+from hive.adapters.ledger import Ledger
+from hive.adapters.machine import Machine
+from hive.adapters.network import Network
+from hive.adapters.node import Looked, Node
+from hive.adapters.sizes import Sizes
+from hive.adapters.state import State as Place
+from hive.berths import Berths, Running
+from hive.books import Books
+from hive.core import strain as strains
+from hive.core.admission import program_of
+from hive.core.footprint import Footprint, Rules, Watched
+from hive.core.limits import Ceiling, Total, together
+from hive.core.shares import Wish, shares
+from hive.core.spec import Agent
+from hive.core.strain import Candidate, Strain
+from hive.core.trees import Process
+from hive.core.wording import size
+from hive.core.world import Excess, Memory, Room, State, Tree, Use, Wanted
+from hive.throttle import Hold, Throttle, thaw
+from hive.tripwire import Tripwire
+
+OBSERVE = 0.9
+"""Everything is measured at most once in so many seconds, however often is looked."""
+
+YOUNG = 10.0
+"""For so many seconds a launch counts as starting."""
+
+QUIET = 0.02
+"""An agent that uses fewer cores is quiet."""
+
+BUSY = 0.05
+"""An agent that uses more cores, or is held back, wants a share of the processor."""
+
+SAY_AGAIN = 600.0
+"""Seconds for which it is not said again that an agent is held back."""
+
+_log = logging.getLogger("hive")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """Something to be written down: `agent` is "" where it concerns them all."""
+
+    agent: str
+    kind: str
+    text: str
+
+
+class Governor:
+    """One machine's limits, and all that is measured for them."""
+
+    def __init__(self, place: Place, node: Node, environ: Mapping[str, str]) -> None:
+        self._node = node
+        self._folder = place.launches
+        self._machine = Machine()
+        self._sizes = Sizes()
+        self._throttle = Throttle(place.launches)
+        self._tripwire = Tripwire(
+            self._machine, self._sizes, place.launches, scan=node.scan, kill=self._kill
+        )
+        self._berths = Berths(groups.find(place.instance, environ))
+        self.books = Books(Ledger.open(place.usage), Network(), self._sizes.disk)
+        self.ceilings: dict[str, Ceiling] = {}
+        self.vitals = self._machine.read()
+        self.total = Total()
+        self.strain = Strain()
+        self.uses: Mapping[str, Use] = {}
+        self.allowed: Mapping[str, float | None] = {}
+        self.room: Room | None = None
+        self._running: dict[str, Running] = {}
+        self._observed = 0.0
+        self._needs: dict[str, int] = {}
+        self._said: dict[str, float] = {}
+        self.news: list[News] = []
+        thaw(place.launches)
+
+    @property
+    def means(self) -> tuple[str, str]:
+        """The means by which limits are held here, and what would give a better one."""
+        return self._berths.found.name, self._berths.found.better
+
+    @property
+    def excesses(self) -> Mapping[str, Excess]:
+        """Whom the kernel or hive ended for having too much, by agent: the latest."""
+        return self._tripwire.excesses
+
+    def berth(self, spec: Agent, launch: str) -> Berth:
+        """Make a place for a launch that is about to begin."""
+        return self._berths.berth(spec, launch, self.total)
+
+    def observe(
+        self, wanted: Mapping[str, Wanted], memory: Mapping[str, Memory], looked: Looked, now: float
+    ) -> None:
+        """Take in one look at the machine, and hold everything to its limits."""
+        before, self._running = self._running, _running(wanted, memory, looked.trees)
+        self._autopsy(wanted, memory, looked, now)
+        if 0 <= now - self._observed < OBSERVE:
+            if _launches(before) != _launches(self._running):
+                self._hold()  # what is to end must not be stopped again
+            return
+        self._observed = now
+        projects = {one.agent.project for one in wanted.values()}
+        self.vitals = self._machine.read()
+        self.total = together(
+            [one for project, one in self.ceilings.items() if project in projects],
+            cores=self.vitals.cores,
+            memory=self.vitals.memory,
+        )
+        self._berths.ceiling(self._cpu(), self.total.memory)
+        self._berths.keep(self._running, self.total, now)
+        self._watch(looked.trees)
+        self._measure(now)
+        self._strain(now)
+        self._hold()
+        self.room = self._room(now) if self.total.admission else None
+        held = {agent: self._throttle.held(agent) for agent in self._running}
+        self.books.note({one: looked.trees[one] for one in self._running}, self.uses, held, now)
+        self._collect(now)
+
+    def step(self, now: float) -> float:
+        """Do what is due between two looks; gives the moment of the next step."""
+        pause = self._tripwire.step(now)
+        due = self._throttle.step(now)
+        return min(now + pause, due if due is not None else now + pause)
+
+    def means_of(self, agent: str) -> str:
+        """Say by which means an agent is held."""
+        one = self._running.get(agent)
+        return self._berths.means(one.launch) if one else self._berths.found.name
+
+    def held(self, agent: str) -> float:
+        """Give the share of the last seconds in which an agent was stopped."""
+        return self._throttle.held(agent)
+
+    def doing(self, agent: str) -> str:
+        """Say what hive is doing about an agent's limits now; "" for nothing."""
+        if agent in self.strain.paused:
+            return f"paused: {self.strain.why}"
+        one, use = self._running.get(agent), self.uses.get(agent)
+        if one is None or use is None:
+            return ""
+        said = []
+        held, allowed = self._throttle.held(agent), self.allowed.get(agent)
+        if held >= 0.01 and allowed is not None:
+            said.append(f"held to {allowed:.0%} of a core, stopped {held:.0%} of the time")
+        soft = one.spec.limits.soft
+        if soft and use.memory >= soft:
+            said.append(f"over its soft limit: {size(use.memory)} of {size(soft)}")
+        return "; ".join(said)
+
+    def bytes_of(self, agent: str) -> int:
+        """Give how many bytes the end of an agent's processes would give back."""
+        return self.uses[agent].memory if agent in self.uses else 0
+
+    def evidence(self, agent: str) -> list[tuple[str, float]]:
+        """Say what is so about an agent's limits, with the time of each (0: now)."""
+        use, one = self.uses.get(agent), self._running.get(agent)
+        if use is None or one is None:
+            return []
+        limits = one.spec.limits
+        of = f" of {size(limits.memory)}" if limits.memory else ""
+        cores = f" of {limits.cpu:.0%}" if limits.cpu else ""
+        held = f"held by the {self.means_of(agent)} means"
+        said = f"uses {size(use.memory)}{of} and {use.cpu:.0%}{cores} of a core; {held}"
+        return [(text, 0.0) for text in (said, self.doing(agent)) if text]
+
+    def tidy(self, launches: Collection[str]) -> None:
+        """Drop what is kept of all launches but these."""
+        self._tripwire.keep(launches)
+        self._berths.tidy(launches)
+
+    def leave(self) -> None:
+        """Take back what hive keeps for itself in the kernel."""
+        self._berths.leave()
+
+    def close(self) -> None:
+        """Let everything go, and leave it as it is."""
+        self._throttle.close()
+        self.books.close()
+        self._machine.close()
+
+    def _autopsy(
+        self, wanted: Mapping[str, Wanted], memory: Mapping[str, Memory], looked: Looked, now: float
+    ) -> None:
+        """Ask the kernel whether it killed for want of memory: the dead, and now and then all."""
+        if self._berths.found.groups is None:
+            return
+        everyone = self._berths.count_due(now)
+        dead = looked.dead_launches()
+        for agent, one in memory.items():
+            if not one.live or agent not in wanted or not (everyone or one.launch in dead):
+                continue
+            limits = wanted[agent].agent.limits
+            largest = self._tripwire.footprints.get(agent, Footprint()).largest
+            found = self._berths.killed(agent, one.launch, limits, largest, now)
+            if found:
+                self._tripwire.remember(found)
+                self._say(agent, "memory", found.why)
+
+    def _watch(self, trees: Mapping[str, Tree]) -> None:
+        watched = {
+            agent: Watched(
+                launch=one.launch,
+                root_pid=one.root.pid,
+                limits=one.spec.limits,
+                priority=one.spec.priority,
+                role=one.spec.role,
+                kernel=self._berths.holds_memory(one.launch),
+            )
+            for agent, one in self._running.items()
+        }
+        total = None if self._berths.found.groups else self.total.memory
+        self._tripwire.watch(watched, Rules(total=total, reserve=self.total.reserve))
+        self._tripwire.check(trees, time.monotonic())
+
+    def _measure(self, now: float) -> None:
+        """See what each agent uses, and learn what its program needs."""
+        before, self.uses = self.uses, {}
+        uses = {}
+        for agent, one in self._running.items():
+            footprint = self._tripwire.footprints.get(agent, Footprint())
+            cpu = self._node.cores(agent)
+            quiet = before[agent].quiet_since if agent in before else 0.0
+            uses[agent] = Use(
+                cpu=cpu,
+                memory=footprint.total,
+                processes=footprint.processes,
+                quiet_since=(quiet or now) if cpu < QUIET else 0.0,
+                paused=agent in self.strain.paused,
+            )
+            if now - one.began > YOUNG:
+                program = program_of(one.spec.argv)
+                self._needs[program] = max(self._needs.get(program, 0), footprint.total)
+        self.uses = uses
+
+    def _strain(self, now: float) -> None:
+        candidates = {
+            agent: Candidate(
+                priority=one.spec.priority,
+                cpu=self.uses[agent].cpu,
+                memory=self.uses[agent].memory,
+            )
+            for agent, one in self._running.items()
+            if agent not in self.strain.paused and not one.stopping
+        }
+        before = self.strain
+        after = strains.step(before, self.vitals, self.total, candidates, now)
+        gone = [agent for agent in after.paused if agent not in self._running]
+        self.strain = replace(after, paused=tuple(one for one in after.paused if one not in gone))
+        self._tell_strain(before, self.strain)
+
+    def _tell_strain(self, before: Strain, after: Strain) -> None:
+        if after.level != before.level:
+            doing = strains.DOING[after.level] or "does as always"
+            why = after.why or "the pressure is over"
+            self._say("", "pressure", f"hive {doing}: {why}")
+        for agent in after.paused:
+            if agent not in before.paused:
+                self._say(agent, "paused", after.why)
+        for agent in before.paused:
+            if agent not in after.paused and agent in self._running:
+                self._say(agent, "resumed", "there is room again")
+
+    def _hold(self) -> None:
+        """Give every agent its share of the processor, and hold to it whom the kernel does not."""
+        total = self._cpu()
+        loose = {
+            agent: one
+            for agent, one in self._running.items()
+            if not one.stopping and not self._berths.holds(one.launch)
+        }
+        self.allowed = {agent: one.spec.limits.cpu for agent, one in self._running.items()}
+        if total is not None:
+            wishes = {agent: self._wish(agent, one) for agent, one in loose.items()}
+            less = {one: cpu for one, cpu in shares(total, wishes).items() if cpu is not None}
+            self.allowed = {**self.allowed, **less}
+        held = {
+            agent: Hold(
+                launch=one.launch,
+                root=one.root,
+                tree=one.tree,
+                allowed=self.allowed[agent] if agent in loose else None,
+                paused=agent in self.strain.paused,
+            )
+            for agent, one in self._running.items()
+            if agent in loose or agent in self.strain.paused
+        }
+        self._throttle.want(held, time.monotonic(), self._node.never)
+
+    def _cpu(self) -> float | None:
+        """Give how many cores all agents may use together now."""
+        if self.strain.level < strains.RATIONED:
+            return self.total.cpu
+        return min(self.total.cpu or self.vitals.cores, self.vitals.cores * strains.RATION)
+
+    def _wish(self, agent: str, one: Running) -> Wish:
+        return Wish(
+            use=self.uses.get(agent, Use()).cpu,
+            limit=one.spec.limits.cpu,
+            held=self._throttle.held(agent) > 0,
+            priority=one.spec.priority,
+        )
+
+    def _room(self, now: float) -> Room:
+        """Say what the machine has left for agents that are to start."""
+        used = sum(one.memory for one in self.uses.values())
+        left = self.vitals.available - self.total.reserve
+        if self.total.memory is not None:
+            left = min(left, self.total.memory - used)
+        starting: dict[str, float] = {}
+        for one in self._running.values():
+            age = now - one.began
+            if 0 <= age < YOUNG:
+                program = program_of(one.spec.argv)
+                cores = sum(process.cpu for process in one.tree) / max(age, 0.5)
+                starting[program] = starting.get(program, 0.0) + cores
+        busy = [
+            agent
+            for agent, use in self.uses.items()
+            if use.cpu >= BUSY or self._throttle.held(agent) > 0
+        ]
+        return Room(
+            closed=self.strain.why if self.strain.level else "",
+            agents=self.total.agents,
+            memory=left,
+            cores=self.total.cpu or self.vitals.cores,
+            busy=len(busy),
+            needs=dict(self._needs),
+            starting=starting,
+        )
+
+    def _collect(self, now: float) -> None:
+        """Have it written down whom hive slows, and what the tripwire saw."""
+        self.news += [
+            News(agent=agent, kind="memory", text=text) for agent, text in self._tripwire.notices()
+        ]
+        for agent, one in self._running.items():
+            held, allowed = self._throttle.held(agent), self.allowed.get(agent)
+            if held < 0.05 or allowed is None or now - self._said.get(one.launch, 0.0) < SAY_AGAIN:
+                continue
+            self._said[one.launch] = now
+            self._say(agent, "throttled", f"held to {allowed:.0%} of a core: it wants more")
+
+    def _kill(self, agent: str, targets: tuple[Process, ...] | None) -> None:
+        """End these processes of an agent by force, or all that it has."""
+        one = self._running.get(agent)
+        if targets is not None:
+            for process in targets:
+                procs.signal(process.pid, process.started, 9)
+        elif one and not self._berths.kill(agent, one.launch):
+            self._throttle.kill(
+                Hold(launch=one.launch, root=one.root, tree=one.tree, allowed=None, paused=False)
+            )
+
+    def _say(self, agent: str, kind: str, text: str) -> None:
+        self.news.append(News(agent=agent, kind=kind, text=text))
+
+
+def _launches(running: Mapping[str, Running]) -> set[tuple[str, bool]]:
+    return {(one.launch, one.stopping) for one in running.values()}
+
+
+def _running(
+    wanted: Mapping[str, Wanted], memory: Mapping[str, Memory], trees: Mapping[str, Tree]
+) -> dict[str, Running]:
+    """Give the launches that run, with their pane's root and all that belongs to it."""
+    found = {}
+    for agent, one in memory.items():
+        if not one.live or agent not in wanted or agent not in trees:
+            continue
+        tree = trees[agent].current
+        root = next((process for process in tree if process.pid == one.pid), None)
+        if root is not None and root.started == one.started:
+            found[agent] = Running(
+                spec=wanted[agent].agent,
+                launch=one.launch,
+                root=root,
+                tree=tree,
+                stopping=one.state is State.STOPPING,
+                began=one.began,
+            )
+    return found
