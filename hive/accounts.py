@@ -9,11 +9,14 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 from hive.core.accounting import Rates
+from hive.core.advice import Advice
+from hive.core.amounts import as_size
 from hive.core.limits import Total
+from hive.core.names import pool
 from hive.core.spec import Agent
 from hive.core.vitals import Vitals
 from hive.core.world import Memory, Use, Wanted
-from hive.views import VERSION, Record, Strain, strain_record
+from hive.views import VERSION, Record, Strain, short, strain_record
 
 BOUND = "limits:"
 """The fact under which the ceiling of a project's agents is kept."""
@@ -83,6 +86,22 @@ def limits_set(*, agents: Iterable[Agent] = (), total: Total | None = None) -> R
         "total": _total_record(total) if total else None,
         "until": UNTIL,
     }
+
+
+def advice(found: Iterable[Advice]) -> Record:
+    """Build the answer to `advise`: what agents used, and the limits that would suit that."""
+    listed = list(found)
+    return {
+        "version": VERSION,
+        "agents": [_advice_record(one) for one in listed],
+        "keep": _lines(listed),
+    }
+
+
+def table_of(agent: str) -> str:
+    """Name the table of hive.toml that an agent (id) comes from; a pool's members share one."""
+    _, team, name = agent.split("/")
+    return f"[teams.{team}.agents.{pool(name) or name}]"
 
 
 def _account_record(account: Account) -> Record:
@@ -178,6 +197,56 @@ def _machine_record(vitals: Vitals) -> Record:
 def _pair(name: str, rate: float | None, other: str, back: float | None) -> Record | None:
     """Give two rates, in bytes a second; None where nobody can tell them."""
     return None if rate is None or back is None else {name: round(rate), other: round(back)}
+
+
+def _advice_record(one: Advice) -> Record:
+    return {
+        "agent": short(one.agent),
+        "id": one.agent,
+        "seen_for": round(one.seconds),
+        "memory": {
+            "typical": round(one.memory.median),
+            "high": round(one.memory.most),
+            "peak": round(one.memory.peak),
+            "limit": one.memory_limit,
+            "recommended": one.memory_recommended,
+            "verdict": one.memory_verdict.word,
+            "text": one.memory_verdict.text,
+        },
+        "cpu": {
+            "typical": _rounded(one.cpu.median),
+            "high": _rounded(one.cpu.most),
+            "peak": _rounded(one.cpu.peak),
+            "limit": one.cpu_limit,
+            "recommended": one.cpu_recommended,
+            "verdict": one.cpu_verdict.word,
+            "text": one.cpu_verdict.text,
+        },
+        "held": round(one.held, 3),
+        "ooms": one.ooms,
+        "leak": one.leaking or None,
+    }
+
+
+def _lines(found: Iterable[Advice]) -> list[str]:
+    """Write what is recommended instead of what is as lines of hive.toml.
+
+    Of a pool's members the one that needs most counts.
+    """
+    cpus: dict[str, float] = {}
+    memories: dict[str, int] = {}
+    for one in found:
+        table = table_of(one.agent)
+        if one.cpu_recommended is not None and one.cpu_verdict.word != "fits":
+            cpus[table] = max(cpus.get(table, 0.0), one.cpu_recommended)
+        if one.memory_recommended is not None and one.memory_verdict.word != "fits":
+            memories[table] = max(memories.get(table, 0), one.memory_recommended)
+    lines: list[str] = []
+    for table in dict.fromkeys((*cpus, *memories)):
+        lines.append(table)
+        lines += [f'cpu = "{cpus[table] * 100:.0f}%"'] if table in cpus else []
+        lines += [f'memory = "{as_size(memories[table])}"'] if table in memories else []
+    return lines
 
 
 def _rounded(value: float | None) -> float | None:

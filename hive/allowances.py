@@ -22,10 +22,6 @@ from hive.errors import HiveError
 from hive.keeper import Keeper
 from hive.views import Strain
 
-YEAR = 366 * 86_400.0
-"""How far back advice looks, in seconds: as long as anything is kept."""
-
-
 class Allowances:
     """What all agents of this node may use, together and each."""
 
@@ -95,7 +91,7 @@ class Allowances:
 
     def advise(self, agents: Sequence[str], now: float) -> dict[str, Any]:
         """Recommend limits for these agents from what was seen of them."""
-        history = self._governor.books.history(agents, now - YEAR)
+        history = self._governor.books.history(agents, now)
         return accounts.advice([self._advice(one, history.get(one, ()), now) for one in agents])
 
     def _advice(self, agent: str, samples: Sequence[Any], now: float) -> Advice:

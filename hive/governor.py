@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
 
 from hive.adapters import groups, procs
 from hive.adapters.launch import Berth
@@ -22,16 +21,16 @@ from hive.adapters.sizes import Sizes
 from hive.adapters.state import State as Place
 from hive.berths import Berths, Running
 from hive.books import Books
-from hive.core import strain as strains
 from hive.core.admission import program_of
 from hive.core.footprint import Footprint, Rules, Watched
 from hive.core.limits import Ceiling, Total, together
 from hive.core.shares import Wish, shares
 from hive.core.spec import Agent
-from hive.core.strain import Candidate, Strain
+from hive.core.strain import Strain
 from hive.core.trees import Process
 from hive.core.wording import size
 from hive.core.world import Excess, Memory, Room, State, Tree, Use, Wanted
+from hive.pressure import News, Pressure
 from hive.throttle import Hold, Throttle, thaw
 from hive.tripwire import Tripwire
 
@@ -53,15 +52,6 @@ SAY_AGAIN = 600.0
 _log = logging.getLogger("hive")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class News:
-    """Something to be written down: `agent` is "" where it concerns them all."""
-
-    agent: str
-    kind: str
-    text: str
-
-
 class Governor:
     """One machine's limits, and all that is measured for them."""
 
@@ -79,7 +69,7 @@ class Governor:
         self.ceilings: dict[str, Ceiling] = {}
         self.vitals = self._machine.read()
         self.total = Total()
-        self.strain = Strain()
+        self._pressure = Pressure()
         self.uses: Mapping[str, Use] = {}
         self.allowed: Mapping[str, float | None] = {}
         self.room: Room | None = None
@@ -94,6 +84,15 @@ class Governor:
     def means(self) -> tuple[str, str]:
         """The means by which limits are held here, and what would give a better one."""
         return self._berths.found.name, self._berths.found.better
+
+    @property
+    def strain(self) -> Strain:
+        """How far hive has gone against the pressure on the machine."""
+        return self._pressure.strain
+
+    @property
+    def _cpu(self) -> float | None:
+        return self._pressure.cpu(self.total, self.vitals.cores)
 
     @property
     def excesses(self) -> Mapping[str, Excess]:
@@ -122,11 +121,11 @@ class Governor:
             cores=self.vitals.cores,
             memory=self.vitals.memory,
         )
-        self._berths.ceiling(self._cpu(), self.total.memory)
+        self._berths.ceiling(self._cpu, self.total.memory)
         self._berths.keep(self._running, self.total, now)
         self._watch(looked.trees)
         self._measure(now)
-        self._strain(now)
+        self.news += self._pressure.step(self.vitals, self.total, self._running, self.uses, now)
         self._hold()
         self.room = self._room(now) if self.total.admission else None
         held = {agent: self._throttle.held(agent) for agent in self._running}
@@ -166,7 +165,10 @@ class Governor:
 
     def bytes_of(self, agent: str) -> int:
         """Give how many bytes the end of an agent's processes would give back."""
-        return self.uses[agent].memory if agent in self.uses else 0
+        if agent in self.uses:
+            return self.uses[agent].memory
+        tree = self._running[agent].tree if agent in self._running else ()
+        return sum(procs.memory([one.pid for one in tree]).values())  # it has just begun
 
     def evidence(self, agent: str) -> list[tuple[str, float]]:
         """Say what is so about an agent's limits, with the time of each (0: now)."""
@@ -249,37 +251,9 @@ class Governor:
                 self._needs[program] = max(self._needs.get(program, 0), footprint.total)
         self.uses = uses
 
-    def _strain(self, now: float) -> None:
-        candidates = {
-            agent: Candidate(
-                priority=one.spec.priority,
-                cpu=self.uses[agent].cpu,
-                memory=self.uses[agent].memory,
-            )
-            for agent, one in self._running.items()
-            if agent not in self.strain.paused and not one.stopping
-        }
-        before = self.strain
-        after = strains.step(before, self.vitals, self.total, candidates, now)
-        gone = [agent for agent in after.paused if agent not in self._running]
-        self.strain = replace(after, paused=tuple(one for one in after.paused if one not in gone))
-        self._tell_strain(before, self.strain)
-
-    def _tell_strain(self, before: Strain, after: Strain) -> None:
-        if after.level != before.level:
-            doing = strains.DOING[after.level] or "does as always"
-            why = after.why or "the pressure is over"
-            self._say("", "pressure", f"hive {doing}: {why}")
-        for agent in after.paused:
-            if agent not in before.paused:
-                self._say(agent, "paused", after.why)
-        for agent in before.paused:
-            if agent not in after.paused and agent in self._running:
-                self._say(agent, "resumed", "there is room again")
-
     def _hold(self) -> None:
         """Give every agent its share of the processor, and hold to it whom the kernel does not."""
-        total = self._cpu()
+        total = self._cpu
         loose = {
             agent: one
             for agent, one in self._running.items()
@@ -302,12 +276,6 @@ class Governor:
             if agent in loose or agent in self.strain.paused
         }
         self._throttle.want(held, time.monotonic(), self._node.never)
-
-    def _cpu(self) -> float | None:
-        """Give how many cores all agents may use together now."""
-        if self.strain.level < strains.RATIONED:
-            return self.total.cpu
-        return min(self.total.cpu or self.vitals.cores, self.vitals.cores * strains.RATION)
 
     def _wish(self, agent: str, one: Running) -> Wish:
         return Wish(

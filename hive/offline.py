@@ -19,11 +19,13 @@ from hive import accounts, views
 from hive.accounts import Account
 from hive.adapters import procs
 from hive.adapters.emergency import dated, files_of, move_aside
+from hive.adapters.ledger import Ledger
 from hive.adapters.machine import Machine
 from hive.adapters.state import NodeLock, State
 from hive.adapters.store import Event, Store
 from hive.adapters.storefile import Damaged
 from hive.core.accounting import Sample
+from hive.core.advice import advise
 from hive.core.diff import compare
 from hive.core.limits import Total, together
 from hive.core.limits import from_dict as ceiling_from
@@ -130,8 +132,6 @@ class Offline:
 
     def advise(self, names: Sequence[str] = ()) -> dict[str, Any]:
         """Recommend limits for these agents from what was seen of them."""
-        from hive.core.advice import advise
-
         known, now = self._known(), self._clock()
         agents = _chosen(known, names)
         history = self._history(agents)
@@ -239,8 +239,6 @@ class Offline:
         """Give all that is kept of what these agents used."""
         if not self._state.usage.exists():
             return {}
-        from hive.adapters.ledger import Ledger
-
         with Ledger(self._state.usage) as ledger:
             return ledger.history(agents, since=0.0)
 

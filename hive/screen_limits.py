@@ -5,7 +5,7 @@ Pure functions of the records in docs/json.md, as in `screen`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -19,6 +19,9 @@ Record = Mapping[str, Any]
 
 NONE = "none"
 """Stands where there is no limit."""
+
+FITS = "fits"
+"""The verdict of a limit of which nothing more is to be said."""
 
 
 def limits(record: Record) -> RenderableType:
@@ -57,25 +60,33 @@ def advice(record: Record) -> RenderableType:
     table = grid(*names, right=range(3, 7))
     for one in agents:
         seen = age(one["seen_for"]) if one["seen_for"] else "never"
-        table.add_row(
-            one["agent"], seen, "memory", *_advised(one["memory"], _bytes), one["verdict"]
-        )
-        table.add_row("", "", "cpu", *_advised(one["cpu"], percent), "")
+        table.add_row(one["agent"], seen, "memory", *_advised(one["memory"], _bytes))
+        table.add_row("", "", "cpu", *_advised(one["cpu"], percent))
     parts: list[RenderableType] = [folded(table), Text()]
-    parts += [_said(one["agent"], one["text"]) for one in agents if one["text"]]
+    parts += [
+        _said(names[0] if len(names) == 1 else f"{len(names)} agents", text)
+        for text, names in _reasons(agents).items()
+    ]
     parts += [_said(one["agent"], one["leak"], "red") for one in agents if one["leak"]]
     if record["keep"]:
-        parts += [Text(), Text("in hive.toml:"), Text(), *map(Text, record["keep"])]
+        parts += [Text(), Text("to follow it, write into hive.toml:"), Text()]
+        parts += map(Text, record["keep"])
     return Group(*parts)
 
 
-def _advised(one: Record, write: Callable[[Any], str]) -> tuple[str, str, str, str]:
-    return (
-        write(one["median"]),
-        write(one["peak"]),
-        write(one["limit"]) or NONE,
-        write(one["recommended"]),
-    )
+def _reasons(agents: Iterable[Record]) -> dict[str, list[str]]:
+    """Give every sentence about a limit that does not fit, with the agents it is said of."""
+    found: dict[str, list[str]] = {}
+    for one in agents:
+        wrong = [one[name]["text"] for name in ("memory", "cpu") if one[name]["verdict"] != FITS]
+        for text in dict.fromkeys(wrong):
+            found.setdefault(text, []).append(one["agent"])
+    return found
+
+
+def _advised(one: Record, write: Callable[[Any], str]) -> tuple[str, ...]:
+    used = (write(one["typical"]), write(one["peak"])) if one["peak"] else ("", "")
+    return (*used, write(one["limit"]) or NONE, write(one["recommended"]), one["verdict"])
 
 
 def _said(agent: str, text: str, style: str = "") -> Text:
@@ -129,8 +140,10 @@ def _strain(strain: Record) -> Text:
 def _together(total: Record) -> Text:
     """Draw how many agents run and may, and what stays free for others."""
     agents = total["agents"]
-    runs = "" if agents["used"] is None else f"{count(agents['used'], 'agent')} run, "
-    said = f"{runs}{_most(agents['allowed'])} may; {size(total['reserve'])} of memory stays free"
+    may = _most(agents["allowed"])
+    known = agents["used"] is not None
+    runs = f"{count(agents['used'], 'agent')} run, {may} may" if known else f"{may} may run"
+    said = f"{runs}; {size(total['reserve'])} of memory stays free"
     return Text(said if total["admission"] else f"{said}; nobody waits for room")
 
 

@@ -12,7 +12,8 @@ from rich.console import Console, RenderableType
 
 from hive import accounts, screen_limits
 from hive.accounts import Account
-from hive.core.accounting import Rates
+from hive.core.accounting import Rates, Sample
+from hive.core.advice import Advice, advise
 from hive.core.limits import Limits, Total
 from hive.core.spec import Agent
 from hive.core.vitals import Vitals
@@ -68,6 +69,16 @@ BUSY = account(
 )
 FREE = account(spec("pm"), use=Use(cpu=0.02, memory=12 << 20, processes=3))
 DOWN = account(spec("server"), memory=Memory(agent="Task/frontend/server"))
+
+
+def advised(agent: Agent, cpu: float = 0.2, seconds: float = 3600.0, **used: Any) -> Advice:
+    """Give the advice for an agent that used the same all the time."""
+    known = {"memory": 100 << 20, "processes": 3} | used
+    samples = [
+        Sample(agent=agent.id, at=int(NOON) + one * 60, span=60.0, cpu=cpu, **known)
+        for one in range(round(seconds / 60))
+    ]
+    return advise(agent, samples, ooms=0, seen=0, now=NOON + seconds)
 
 
 def record(*agents: Account, **changes: Any) -> accounts.Record:
@@ -213,6 +224,7 @@ def test_limits_that_were_set_are_told_with_how_long_they_hold():
     [
         pytest.param(record(), id="limits"),
         pytest.param(accounts.limits_set(agents=[spec()], total=TOTAL), id="limits set"),
+        pytest.param(accounts.advice([advised(spec())]), id="limits advise"),
     ],
 )
 def test_every_field_is_documented(found):
@@ -312,3 +324,91 @@ def test_what_all_share_is_drawn_once_it_was_set():
     lines = drawn(screen_limits.limits_set(accounts.limits_set(total=TOTAL), ["[limits]"]))
 
     assert lines[0] == ("all agents together: cpu 120%, memory 6.0G, agents 20, reserve 1.0G")
+
+
+def test_advice_has_every_field():
+    (one,) = accounts.advice([advised(spec(cpu=0.2, memory=1 << 30), held=0.3)])["agents"]
+
+    assert one["memory"].pop("text") and one["cpu"].pop("text")
+    assert one == {
+        "agent": "frontend/dev",
+        "id": "Task/frontend/dev",
+        "seen_for": 3600,
+        "memory": {
+            "typical": 100 << 20, "high": 100 << 20, "peak": 100 << 20, "limit": 1 << 30,
+            "recommended": 192 << 20, "verdict": "more than it needs",
+        },
+        "cpu": {
+            "typical": 0.2, "high": 0.2, "peak": 0.2, "limit": 0.2,
+            "recommended": 0.3, "verdict": "too small",
+        },
+        "held": 0.3,
+        "ooms": 0,
+        "leak": None,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("found", "lines"),
+    [
+        pytest.param(
+            [advised(spec())],
+            ["[teams.frontend.agents.dev]", 'cpu = "30%"', 'memory = "192MB"'],
+            id="no limits",
+        ),
+        pytest.param([advised(spec(cpu=0.3, memory=192 << 20))], [], id="limits that fit"),
+        pytest.param([advised(spec(), seconds=60.0)], [], id="too little seen"),
+        pytest.param(
+            [advised(spec(cpu=0.3, memory=1 << 30))],
+            ["[teams.frontend.agents.dev]", 'memory = "192MB"'],
+            id="one that does not fit",
+        ),
+        pytest.param(
+            [advised(spec("dev-1")), advised(spec("dev-2"), cpu=0.5)],
+            ["[teams.frontend.agents.dev]", 'cpu = "70%"', 'memory = "192MB"'],
+            id="a pool: who needs most",
+        ),
+    ],
+)
+def test_the_lines_that_follow_the_advice(found, lines):
+    assert accounts.advice(found)["keep"] == lines
+
+
+def test_advice_is_drawn_in_two_lines_an_agent_with_what_to_write_below():
+    found = [advised(spec(cpu=0.3, memory=1 << 30)), advised(spec("pm"), seconds=60.0)]
+
+    lines = drawn(screen_limits.advice(accounts.advice(found)))
+
+    assert all(len(line) <= 80 for line in lines)
+    first = lines.index(line_of(lines, "frontend/dev  "))
+    assert lines[first].split()[:7] == [
+        "frontend/dev", "1h", "memory", "100M", "100M", "1.0G", "192M",
+    ]  # fmt: skip
+    assert ["cpu", "20%", "20%", "30%", "30%", "fits"] in [line.split() for line in lines]
+    assert line_of(lines, "frontend/pm: ") == ("frontend/pm: it was seen for 1m; advice needs 10m")
+    assert lines[-2:] == ["[teams.frontend.agents.dev]", 'memory = "192MB"']
+
+
+def test_a_leak_is_named():
+    grown = [
+        Sample(
+            agent=spec().id, at=int(NOON) + one * 60, span=60.0, cpu=0.1,
+            memory=(100 + one) << 20, processes=1,
+        )
+        for one in range(600)
+    ]  # fmt: skip
+    found = accounts.advice([advise(spec(), grown, ooms=0, seen=0, now=NOON + 36_000)])
+
+    shown = " ".join(" ".join(drawn(screen_limits.advice(found))).split())
+
+    assert found["agents"][0]["leak"] is not None
+    assert f"frontend/dev: {found['agents'][0]['leak']}" in shown
+
+
+def test_advice_for_one_never_seen_says_so():
+    lines = drawn(screen_limits.advice(accounts.advice([advised(spec(), seconds=0.0)])))
+
+    assert line_of(lines, "memory  ").split()[:4] == ["frontend/dev", "never", "memory", "none"]
+    assert drawn(screen_limits.advice(accounts.advice([]))) == [
+        "no agents: `hive deploy` starts some"
+    ]

@@ -10,8 +10,10 @@ from dataclasses import replace
 import pytest
 
 from hive.accounts import BOUND
+from hive.adapters.ledger import Ledger
 from hive.adapters.state import Locked, NodeLock, State
 from hive.adapters.store import Death, Event, Record, Store
+from hive.core.accounting import Sample
 from hive.core.limits import Ceiling, Limits, Portion
 from hive.core.limits import to_dict as ceiling_to_dict
 from hive.core.spec import Agent, Stop, to_dict
@@ -156,6 +158,24 @@ def test_limits_are_told_with_nothing_used(state):
     assert record["total"]["agents"] == {"used": None, "allowed": 3}
     assert record["total"]["reserve"] > 0
     assert (record["machine"], record["means"]["name"]) == (None, "")
+
+
+def test_advice_is_given_from_what_was_written_down(state):
+    before = Offline(state).advise(["frontend/dev"])
+    with Ledger(state.usage) as ledger:
+        now = int(time.time())
+        used = {"span": 60.0, "cpu": 0.2, "memory": 1 << 26, "processes": 2}
+        ledger.add([Sample(agent=DEV.id, at=now - one * 60, **used) for one in range(20)])
+
+    (one,) = Offline(state).advise(["frontend/dev"])["agents"]
+
+    assert before["agents"][0]["seen_for"] == 0
+    assert one["seen_for"] == 1200
+    assert one["memory"]["recommended"] >= 1 << 26
+    assert [two["agent"] for two in Offline(state).advise()["agents"]] == [
+        "frontend/dev",
+        "frontend/pm",
+    ]
 
 
 def test_a_dry_run_of_a_deploy_tells_the_changes(state):

@@ -56,6 +56,7 @@ class Launched:
             start_new_session=True,
         )
         self.pid = self.process.pid
+        self.root = procs.process(self.pid)
         self.throttle = Throttle(self.folder)
 
     @property
@@ -67,17 +68,18 @@ class Launched:
 
     def tree(self) -> tuple[procs.Process, ...]:
         """The launcher and all below it, by descent alone."""
-        pids = [self.pid]
-        pids += [one.pid for one in psutil.Process(self.pid).children(recursive=True)]
+        pids = [self.pid, *(one.pid for one in self.below())]
         found = [procs.process(pid) for pid in pids]
         return tuple(one for one in found if one is not None and not one.dead)
 
     def below(self) -> list[psutil.Process]:
-        return psutil.Process(self.pid).children(recursive=True)
+        try:
+            return psutil.Process(self.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            return []
 
     def hold(self, **values: object) -> Hold:
-        tree = self.tree()
-        return Hold(launch="one", root=tree[0], tree=tree, **values)
+        return Hold(launch="one", root=self.root, tree=self.tree(), **values)
 
     def keep(self, until: Callable[[], object], **values: object) -> None:
         """Hold it as a supervisor's loop does, until this is so."""

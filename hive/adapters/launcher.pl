@@ -52,7 +52,7 @@ $SIG{ALRM} = \&watch;
 do {
     alarm(1);
     $pid = waitpid(-1, 2);
-    $stopped = $pid > 0 && ($? & 255) == 127;
+    $stopped = $pid > 0 && (${^CHILD_ERROR_NATIVE} & 255) == 127;
     $looks = 0 if $stopped;
 } until $pid == -1 || $pid == $child && !$stopped;
 my ($code, $signal) = ($? >> 8, $? & 127);

@@ -105,11 +105,8 @@ class Ledger:
         self._path = path
         self._patience = patience
         self._ids: dict[str, int] = {}
-        try:
-            self._file = self._open()
-        except Damaged as error:
-            self._set_aside(error)
-            self._file = self._open()
+        self._file: StoreFile | None = None
+        self._again(lambda _: None)
 
     @classmethod
     def open(cls, path: Path, *, patience: float = PATIENCE) -> Self:
@@ -132,19 +129,21 @@ class Ledger:
 
     def close(self) -> None:
         """Close it; nothing is waiting to be written."""
-        self._file.close()
+        if self._file:
+            self._file.close()
+            self._file = None
 
     def add(self, samples: Collection[Sample]) -> None:
         """Write samples down, each over one that ends at the same second."""
         if samples:
-            self._again(lambda: self._add(samples))
+            self._again(lambda file: self._add(file, samples))
 
     def thin(self, now: float) -> None:
         """Make minutes and hours of what is old enough, and forget what is a year old.
 
         To be called once a minute or so; what was missed is done by the next call.
         """
-        self._again(lambda: self._thin(int(now)))
+        self._again(lambda file: _thin(file, int(now)))
 
     def history(
         self, agents: Iterable[str], since: float, until: float | None = None, *, step: int = 1
@@ -156,13 +155,13 @@ class Ledger:
         """
         found: dict[str, list[Sample]] = {agent: [] for agent in agents}
         last = 1 << 62 if until is None else until
-        self._again(lambda: self._read(found, {"since": since, "until": last, "step": step}))
+        self._again(lambda file: _read(file, found, {"since": since, "until": last, "step": step}))
         return found
 
     def peaks(self, since: float) -> dict[str, int]:
         """Give the most memory that each agent had in a sample that ended after `since`."""
         found: dict[str, int] = {}
-        self._again(lambda: found.update(self._peaks(since)))
+        self._again(lambda file: found.update(_peaks(file, since)))
         return found
 
     def _open(self) -> StoreFile:
@@ -187,15 +186,23 @@ class Ledger:
             what = f"this is not a ledger of usage that this hive knows (version {version})"
             raise Damaged(what, where=str(self._path))
 
-    def _again(self, work: Callable[[], None]) -> None:
+    def _again(self, work: Callable[[StoreFile], None]) -> None:
         """Do the work; where the file turns out to be damaged, do it with a new one."""
         try:
-            work()
+            self._once(work)
         except Damaged as error:
-            self._file.close()
             self._set_aside(error)
-            self._file = self._open()
-            work()
+            self._once(work)
+
+    def _once(self, work: Callable[[StoreFile], None]) -> None:
+        """Do the work; after a failure the file is opened anew by the next one."""
+        try:
+            self._file = self._file or self._open()
+            work(self._file)
+        except HiveError:
+            self.close()
+            self._ids = {}
+            raise
 
     def _set_aside(self, error: HiveError) -> None:
         """Rename the file, over what was set aside before, so that a new one can be made."""
@@ -205,61 +212,63 @@ class Ledger:
             one = self._path.with_name(f"{self._path.name}{ending}")
             if one.exists():
                 one.replace(to.with_name(f"{to.name}{ending}"))
-        self._ids = {}
 
-    def _add(self, samples: Collection[Sample]) -> None:
+    def _add(self, file: StoreFile, samples: Collection[Sample]) -> None:
         marks = ", ".join("?" * (len(_NAMES) + 2))
-        with self._file.writing() as connection:
-            self._name({one.agent for one in samples})
+        with file.writing() as connection:
+            self._name(file, {one.agent for one in samples})
             rows = [
                 (one.at, self._ids[one.agent], *(getattr(one, name) for name in _NAMES))
                 for one in samples
             ]
             into = f"INSERT OR REPLACE INTO fine (at, agent, {_COLUMNS}) VALUES ({marks})"  # noqa: S608
             connection.exec_driver_sql(into, rows)
-        self._file.checkpoint()
+        file.checkpoint()
 
-    def _name(self, agents: set[str]) -> None:
+    def _name(self, file: StoreFile, agents: set[str]) -> None:
         """Learn the numbers of these agents, giving new ones where they have none."""
-        ask = self._file.connection.exec_driver_sql
+        ask = file.connection.exec_driver_sql
         for agent in agents - self._ids.keys():
             ask("INSERT OR IGNORE INTO agent (name) VALUES (?)", (agent,))
             number = ask("SELECT id FROM agent WHERE name = ?", (agent,)).scalar_one()
             self._ids[agent] = number
 
-    def _thin(self, now: int) -> None:
-        fine = (now - FINE) // MINUTE * MINUTE
-        minute = (now - MINUTES) // HOUR * HOUR
-        with self._file.writing() as connection:
-            ask = connection.exec_driver_sql
-            ask(_THIN.format(coarse="minute", fine="fine", step=MINUTE), (fine,))
-            ask("DELETE FROM fine WHERE at <= ?", (fine,))
-            ask(_THIN.format(coarse="hour", fine="minute", step=HOUR), (minute,))
-            ask("DELETE FROM minute WHERE at <= ?", (minute,))
-            old = "DELETE FROM hour WHERE agent IN (SELECT id FROM agent) AND at <= ?"
-            ask(old, (now - HOURS,))
-        self._file.checkpoint()
 
-    def _read(self, found: dict[str, list[Sample]], span: dict[str, float]) -> None:
-        for samples in found.values():
-            samples.clear()
-        names = {f"name{number}": name for number, name in enumerate(found)}
-        shown = ", ".join(f":{name}" for name in names)
-        wish = (_HISTORY if span["step"] <= 1 else _STEPS).format(names=shown)
-        with self._file.told():
-            rows = self._file.connection.exec_driver_sql(wish, {**span, **names}).all()
-        for agent, at, *rest in rows:
-            found[agent].append(Sample(agent=agent, at=at, **dict(zip(_NAMES, rest, strict=True))))
-        for samples in found.values():
-            samples.sort(key=lambda one: one.at)
+def _thin(file: StoreFile, now: int) -> None:
+    fine = (now - FINE) // MINUTE * MINUTE
+    minute = (now - MINUTES) // HOUR * HOUR
+    with file.writing() as connection:
+        ask = connection.exec_driver_sql
+        ask(_THIN.format(coarse="minute", fine="fine", step=MINUTE), (fine,))
+        ask("DELETE FROM fine WHERE at <= ?", (fine,))
+        ask(_THIN.format(coarse="hour", fine="minute", step=HOUR), (minute,))
+        ask("DELETE FROM minute WHERE at <= ?", (minute,))
+        old = "DELETE FROM hour WHERE agent IN (SELECT id FROM agent) AND at <= ?"
+        ask(old, (now - HOURS,))
+    file.checkpoint()
 
-    def _peaks(self, since: float) -> dict[str, int]:
-        each = " UNION ALL ".join(
-            f"SELECT agent, memory FROM {table}"  # noqa: S608
-            " WHERE agent IN (SELECT id FROM agent) AND at > :since"
-            for table in ("hour", "minute", "fine")
-        )
-        wish = f"SELECT name, max(memory) FROM ({each}) seen JOIN agent ON agent.id = seen.agent"  # noqa: S608
-        with self._file.told():
-            rows = self._file.connection.exec_driver_sql(f"{wish} GROUP BY name", {"since": since})
-            return {row[0]: row[1] for row in rows}
+
+def _read(file: StoreFile, found: dict[str, list[Sample]], span: dict[str, float]) -> None:
+    for samples in found.values():
+        samples.clear()
+    names = {f"name{number}": name for number, name in enumerate(found)}
+    shown = ", ".join(f":{name}" for name in names)
+    wish = (_HISTORY if span["step"] <= 1 else _STEPS).format(names=shown)
+    with file.told():
+        rows = file.connection.exec_driver_sql(wish, {**span, **names}).all()
+    for agent, at, *rest in rows:
+        found[agent].append(Sample(agent=agent, at=at, **dict(zip(_NAMES, rest, strict=True))))
+    for samples in found.values():
+        samples.sort(key=lambda one: one.at)
+
+
+def _peaks(file: StoreFile, since: float) -> dict[str, int]:
+    each = " UNION ALL ".join(
+        f"SELECT agent, memory FROM {table}"  # noqa: S608
+        " WHERE agent IN (SELECT id FROM agent) AND at > :since"
+        for table in ("hour", "minute", "fine")
+    )
+    wish = f"SELECT name, max(memory) FROM ({each}) seen JOIN agent ON agent.id = seen.agent"  # noqa: S608
+    with file.told():
+        rows = file.connection.exec_driver_sql(f"{wish} GROUP BY name", {"since": since})
+        return {row[0]: row[1] for row in rows}

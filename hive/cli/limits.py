@@ -8,11 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
+from hive.accounts import table_of
 from hive.cli import output, remote
 from hive.cli.options import AnyNames, Json
 from hive.core import amounts, units
 from hive.core.limits import Portion
-from hive.core.names import pool
 from hive.errors import WrongInput
 
 NONE = "none"
@@ -135,7 +135,7 @@ def changes_of(given: Mapping[str, str], *, shared: bool) -> Record:
 def kept(agents: Iterable[Record], given: Mapping[str, str]) -> list[str]:
     """Give the lines of hive.toml that say the same as these options."""
     lines = [_line(option.removeprefix("--").replace("-", "_"), given[option]) for option in given]
-    tables = dict.fromkeys(_table(one["id"]) for one in agents) or {"[limits]": None}
+    tables = dict.fromkeys(table_of(one["id"]) for one in agents) or {"[limits]": None}
     return [line for table in tables for line in (table, *lines)]
 
 
@@ -185,12 +185,6 @@ _SHARED: dict[str, Parser] = {
     "--agents": _or_none(_whole),
     "--reserve": _portion(amounts.reserve),
 }
-
-
-def _table(agent: str) -> str:
-    """Name the table of hive.toml that an agent (id) comes from."""
-    _, team, name = agent.split("/")
-    return f"[teams.{team}.agents.{pool(name) or name}]"
 
 
 def _line(key: str, text: str) -> str:

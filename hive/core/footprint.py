@@ -140,12 +140,12 @@ def over_soft(
 ) -> frozenset[str]:
     """Give the launches that reached their soft limit and are not yet well inside it again.
 
-    `told` are those which were so at the last look. Whom the kernel holds is left out.
+    `told` are those which were so at the last look.
     """
     return frozenset(
         one.launch
         for agent, one in watched.items()
-        if one.limits.soft is not None and not one.kernel and agent in footprints
+        if one.limits.soft is not None and agent in footprints
         if footprints[agent].total >= one.limits.soft * (CALM if one.launch in told else 1)
     )
 

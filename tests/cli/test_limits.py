@@ -171,6 +171,16 @@ def test_limits_are_asked_for_by_name(supervisor, capsys):
     assert [args for _, args in supervisor.asked] == [{"names": ["frontend"]}, {"names": ["set"]}]
 
 
+def test_advice_is_asked_for(supervisor, capsys):
+    supervisor.answers["advise"] = accounts.advice([])
+
+    assert hot.run(["limits", "advise", "frontend", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"version": 1, "agents": [], "keep": []}
+    assert hot.run(["limits", "advise"]) == 0
+    assert "no agents" in capsys.readouterr().out
+    assert supervisor.asked[0] == ("advise", {"names": ["frontend"]})
+
+
 def sent(supervisor: Any) -> list[dict[str, Any]]:
     return [args for verb, args in supervisor.asked if verb == "set_limits"]
 

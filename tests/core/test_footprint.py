@@ -327,11 +327,10 @@ def test_the_soft_limit_is_left_only_well_below_it(megabytes, told, over):
     assert found == ({"1"} if over else set())
 
 
-def test_the_soft_limit_of_another_launch_says_nothing_and_the_kernel_has_its_own():
+def test_the_soft_limit_of_another_launch_says_nothing():
     soft = {"soft": 400 * M}
 
     assert over_soft({"a": watched(512, **soft)}, {"a": held(380)}, {"0"}) == set()
-    assert over_soft({"a": watched(512, **soft, kernel=True)}, {"a": held(500)}, ()) == set()
     assert over_soft({"a": watched(512, **soft)}, {}, {"1"}) == set()
     assert over_soft({"a": watched(512)}, {"a": held(500)}, ()) == set()
 
