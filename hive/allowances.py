@@ -1,4 +1,4 @@
-"""The verbs about limits: what is used and allowed, changes of it, and advice.
+"""The verbs about limits: what is used and allowed, and changes of it.
 
 Limits given to a running team hold until the next deploy, which takes the file's.
 """
@@ -14,13 +14,13 @@ from typing import Any
 from hive import accounts
 from hive.accounts import BOUND
 from hive.core import limits
-from hive.core.advice import Advice, advise
 from hive.core.limits import Ceiling, changed, changed_ceiling
 from hive.core.strain import DOING
 from hive.core.world import Memory, Wanted
 from hive.errors import HiveError
 from hive.keeper import Keeper
 from hive.views import Strain
+
 
 class Allowances:
     """What all agents of this node may use, together and each."""
@@ -89,16 +89,6 @@ class Allowances:
         self._keeper.store.note(BOUND + project, json.dumps(ceiling))
         self._bound(project)
 
-    def advise(self, agents: Sequence[str], now: float) -> dict[str, Any]:
-        """Recommend limits for these agents from what was seen of them."""
-        history = self._governor.books.history(agents, now)
-        return accounts.advice([self._advice(one, history.get(one, ()), now) for one in agents])
-
-    def _advice(self, agent: str, samples: Sequence[Any], now: float) -> Advice:
-        memory = self._keeper.memory.get(agent, Memory(agent=agent))
-        spec = self._keeper.wanted[agent].agent
-        return advise(spec, samples, ooms=memory.ooms, seen=memory.seen, now=now)
-
     def _account(self, wanted: Wanted) -> accounts.Account:
         governor, agent = self._governor, wanted.agent.id
         return accounts.Account(
@@ -118,7 +108,7 @@ class Allowances:
 
     def _bound(self, project: str) -> None:
         values = json.loads(self._keeper.store.fact(BOUND + project) or "{}")
-        self._governor.ceilings[project] = limits.from_dict(values)
+        self._governor.bind(project, limits.from_dict(values))
 
 
 def _in_order(wanted: Mapping[str, Wanted]) -> list[Wanted]:

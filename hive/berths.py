@@ -51,6 +51,8 @@ class Berths:
         self._born: set[str] = set()
         self._held: set[str] = set()
         self._kills: dict[str, int] = {}
+        self._waited: dict[str, tuple[float, float]] = {}
+        self._slowed: dict[str, float] = {}
         self._counted = 0.0
         self._failed: set[str] = set()
 
@@ -136,6 +138,8 @@ class Berths:
     ) -> Excess | None:
         """Say whether the kernel has killed some of a launch since that was last asked."""
         use = self.use(agent, launch)
+        if use:
+            self._compare(launch, use.throttled, now)
         before, self._kills[launch] = self._kills.get(launch, 0), use.oom_kills if use else 0
         if use is None or use.oom_kills <= before:
             return None
@@ -153,6 +157,17 @@ class Berths:
             largest=largest,
         )
 
+    def _compare(self, launch: str, waited: float, now: float) -> None:
+        """See for which share of the time since the last count a launch had to wait."""
+        then, before = self._waited.get(launch, (now, waited))
+        self._waited[launch] = (now, waited)
+        if now > then:
+            self._slowed[launch] = min(1.0, max(0.0, waited - before) / (now - then))
+
+    def slowed(self, launch: str) -> float:
+        """Give the share of the last seconds in which the kernel kept a launch waiting."""
+        return self._slowed.get(launch, 0.0) if launch in self._held else 0.0
+
     def count_due(self, now: float) -> bool:
         """Whether it is time again to ask of each launch whom the kernel has killed."""
         if 0 <= now - self._counted < COUNT:
@@ -164,6 +179,8 @@ class Berths:
         """Remove the groups of launches that are over."""
         self._kills = {launch: kills for launch, kills in self._kills.items() if launch in keep}
         self._born &= set(keep)
+        self._waited = {launch: one for launch, one in self._waited.items() if launch in keep}
+        self._slowed = {launch: one for launch, one in self._slowed.items() if launch in keep}
         if self._groups:
             self._groups.tidy(keep)
 

@@ -99,6 +99,11 @@ class Governor:
         """Whom the kernel or hive ended for having too much, by agent: the latest."""
         return self._tripwire.excesses
 
+    def bind(self, project: str, ceiling: Ceiling) -> None:
+        """Hold a project's agents to this ceiling, from the next look on."""
+        self.ceilings[project] = ceiling
+        self._observed = 0.0
+
     def berth(self, spec: Agent, launch: str) -> Berth:
         """Make a place for a launch that is about to begin."""
         return self._berths.berth(spec, launch, self.total)
@@ -128,7 +133,7 @@ class Governor:
         self.news += self._pressure.step(self.vitals, self.total, self._running, self.uses, now)
         self._hold()
         self.room = self._room(now) if self.total.admission else None
-        held = {agent: self._throttle.held(agent) for agent in self._running}
+        held = {agent: self.held(agent) for agent in self._running}
         self.books.note({one: looked.trees[one] for one in self._running}, self.uses, held, now)
         self._collect(now)
 
@@ -144,8 +149,9 @@ class Governor:
         return self._berths.means(one.launch) if one else self._berths.found.name
 
     def held(self, agent: str) -> float:
-        """Give the share of the last seconds in which an agent was stopped."""
-        return self._throttle.held(agent)
+        """Give the share of the last seconds in which an agent was kept from the processor."""
+        one = self._running.get(agent)
+        return max(self._throttle.held(agent), self._berths.slowed(one.launch) if one else 0.0)
 
     def doing(self, agent: str) -> str:
         """Say what hive is doing about an agent's limits now; "" for nothing."""
@@ -155,9 +161,9 @@ class Governor:
         if one is None or use is None:
             return ""
         said = []
-        held, allowed = self._throttle.held(agent), self.allowed.get(agent)
+        held, allowed = self.held(agent), self.allowed.get(agent)
         if held >= 0.01 and allowed is not None:
-            said.append(f"held to {allowed:.0%} of a core, stopped {held:.0%} of the time")
+            said.append(f"held to {allowed:.0%} of a core, kept waiting {held:.0%} of the time")
         soft = one.spec.limits.soft
         if soft and use.memory >= soft:
             said.append(f"over its soft limit: {size(use.memory)} of {size(soft)}")
@@ -299,9 +305,7 @@ class Governor:
                 cores = sum(process.cpu for process in one.tree) / max(age, 0.5)
                 starting[program] = starting.get(program, 0.0) + cores
         busy = [
-            agent
-            for agent, use in self.uses.items()
-            if use.cpu >= BUSY or self._throttle.held(agent) > 0
+            agent for agent, use in self.uses.items() if use.cpu >= BUSY or self.held(agent) > 0
         ]
         return Room(
             closed=self.strain.why if self.strain.level else "",
@@ -319,7 +323,7 @@ class Governor:
             News(agent=agent, kind="memory", text=text) for agent, text in self._tripwire.notices()
         ]
         for agent, one in self._running.items():
-            held, allowed = self._throttle.held(agent), self.allowed.get(agent)
+            held, allowed = self.held(agent), self.allowed.get(agent)
             if held < 0.05 or allowed is None or now - self._said.get(one.launch, 0.0) < SAY_AGAIN:
                 continue
             self._said[one.launch] = now

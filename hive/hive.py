@@ -39,7 +39,6 @@ VERBS = (
     "reset",
     "limits",
     "set_limits",
-    "advise",
     "shut_down",
 )
 
@@ -216,10 +215,6 @@ class Hive:
         wanted, record = self._allowances.changed(self._chosen(names), changes)
         self._want(wanted, "limits", "`hive limits set`")
         return record
-
-    def advise(self, names: Sequence[str] = ()) -> dict[str, Any]:
-        """Recommend limits from what was seen."""
-        return self._allowances.advise(self._chosen(names), self._clock())
 
     def shut_down(self) -> dict[str, Any]:
         """End the supervisor once it has answered; agents that run are left alone."""

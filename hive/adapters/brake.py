@@ -263,13 +263,13 @@ class Brake:
             self._scan()
 
     def _stop_known(self) -> int:
-        """Stop what runs; give how many of them are new."""
+        """Stop what runs; give how many did: until they stand still they may have children."""
         count = 0
         for key, one in self._known.items():
             if key == self._root or one.dead or one.state in {"T", "t"}:
                 continue
-            if self._grips.signal(key, SIGSTOP) and key not in self._held:
-                self._held[key] = None
+            if self._grips.signal(key, SIGSTOP):
+                self._held.setdefault(key)
                 count += 1
         return count
 

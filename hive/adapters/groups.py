@@ -11,11 +11,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from hive.adapters.launch import Berth
-from hive.core.limits import Limits
+from hive.core.limits import VARIABLE, Limits
 from hive.errors import WrongInput
-
-VARIABLE = "HIVE_LIMITS"
-"""The environment variable that says which means is used, whatever else there is."""
 
 PORTABLE = "portable"
 """The means that needs no kernel's help: looking, and stopping what is too fast."""

@@ -16,7 +16,7 @@ from signal import SIGCONT
 
 from hive.adapters import procs
 from hive.core.belonging import Key
-from hive.core.trees import LAUNCH, Process
+from hive.core.trees import Process, tag
 
 _SUFFIX = ".held"
 
@@ -71,7 +71,7 @@ def thaw(folder: Path) -> int:
         table.close()
     count = 0
     for file in files:
-        for one in _frozen(file.stem, _read(file), processes):
+        for one in _frozen(file, _read(file), processes):
             count += procs.signal(one.pid, one.started, SIGCONT)
         file.unlink(missing_ok=True)  # the launcher may have been quicker
     return count
@@ -92,7 +92,7 @@ def _read(file: Path) -> Lease:
     )
 
 
-def _frozen(launch: str, lease: Lease, processes: Mapping[int, Process]) -> list[Process]:
+def _frozen(file: Path, lease: Lease, processes: Mapping[int, Process]) -> list[Process]:
     """Find what stands still of a launch, children before their parents."""
     found = []
     for one in processes.values():
@@ -101,7 +101,8 @@ def _frozen(launch: str, lease: Lease, processes: Mapping[int, Process]) -> list
             continue
         path = list(_path(one, processes))
         ours = lease.root in path or not lease.also.isdisjoint(path)
-        if ours or procs.environ(one.pid).get(LAUNCH) == launch:
+        bears = tag(procs.environ(one.pid), str(file.parent.parent))
+        if ours or (bears is not None and bears.launch == file.stem):
             found.append((len(path), one))
     return [one for _, one in sorted(found, key=lambda pair: pair[0], reverse=True)]
 

@@ -102,7 +102,9 @@ def limits_set(  # noqa: PLR0913 - its options are its parameters
 
 def limits_advise(names: AnyNames = None, json: Json = False) -> None:
     """Tell which limits would suit what agents were seen to use."""
-    record = remote.look("advise", names=names or [])
+    from hive.offline import Offline  # a year of samples would keep the supervisor busy
+
+    record = Offline(remote.state()).advise(names or [])
     if json:
         output.as_json(record)
         return

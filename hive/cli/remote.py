@@ -15,6 +15,7 @@ from hive.adapters.channel import Unreachable
 from hive.adapters.channel import ask as ask_socket
 from hive.adapters.state import State, locate
 from hive.cli import output
+from hive.core.limits import VARIABLE
 from hive.core.wording import count, span
 from hive.errors import NotRunning, TimedOut
 
@@ -88,6 +89,11 @@ def born() -> dict[str, str]:
     }
 
 
+def _chosen_means() -> dict[str, str]:
+    """Give what a person says of how limits are to be held."""
+    return {VARIABLE: os.environ[VARIABLE]} if VARIABLE in os.environ else {}
+
+
 def ensure() -> None:
     """Start a supervisor where none answers, and wait until it does.
 
@@ -100,7 +106,7 @@ def ensure() -> None:
     ours = state()
     ours.prepare()
     try:
-        guard.start(str(ours.root), born())
+        guard.start(str(ours.root), born() | _chosen_means())
     except OSError as error:
         raise NotRunning(f"can't start the supervisor: {error}", where=str(ours.root)) from error
     last = time.monotonic() + STARTUP

@@ -18,6 +18,9 @@ Priority = Literal["low", "normal", "high"]
 PRIORITIES: tuple[Priority, ...] = ("low", "normal", "high")
 """In the order in which agents are given up under pressure."""
 
+VARIABLE = "HIVE_LIMITS"
+"""The environment variable that says by which means limits are held, whatever else there is."""
+
 PROCESSES = 1000
 """How many processes an agent may have where nobody says how many: a fork bomb has more."""
 
