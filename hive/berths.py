@@ -22,6 +22,9 @@ from hive.errors import HiveError
 RECHECK = 30.0
 """Seconds until it is looked again whether all of a launch is in its group, or tried again."""
 
+ENTERING = 2.0
+"""Seconds a launch has to get into its group by itself."""
+
 COUNT = 10.0
 """Seconds until it is asked again whom the kernel has killed."""
 
@@ -66,6 +69,7 @@ class Berths:
             self._tell(spec.id, error)
             return NOWHERE
         self._born.add(launch)
+        self._held.add(launch)
         return berth
 
     def ceiling(self, cpu: float | None, memory: int | None) -> None:
@@ -80,7 +84,7 @@ class Berths:
     def keep(self, running: Mapping[str, Running], total: Total, now: float) -> None:
         """Have every launch that has a limit in its group, with its limits as they are now."""
         launches = {one.launch for one in running.values()}
-        self._held &= launches
+        self._held &= launches | self._born
         self._checked = {one: at for one, at in self._checked.items() if one in launches}
         self._refused = {one: at for one, at in self._refused.items() if one in launches}
         if self._groups is None:
@@ -92,7 +96,7 @@ class Berths:
                 continue
             try:
                 self._groups.set(agent, one.launch, one.spec.limits)
-                if now >= self._checked.get(one.launch, 0.0):
+                if now >= self._checked.get(one.launch, one.began + ENTERING):
                     self._place(agent, one)
                     self._checked[one.launch] = now + RECHECK
             except HiveError as error:

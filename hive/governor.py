@@ -114,9 +114,10 @@ class Governor:
         """Take in one look at the machine, and hold everything to its limits."""
         before, self._running = self._running, _running(wanted, memory, looked.trees)
         self._autopsy(wanted, memory, looked, now)
+        if _launches(before) != _launches(self._running):
+            self._watch()
+            self._hold()  # what is to end must not be stopped again
         if 0 <= now - self._observed < OBSERVE:
-            if _launches(before) != _launches(self._running):
-                self._hold()  # what is to end must not be stopped again
             return
         self._observed = now
         projects = {one.agent.project for one in wanted.values()}
@@ -128,7 +129,8 @@ class Governor:
         )
         self._berths.ceiling(self._cpu, self.total.memory)
         self._berths.keep(self._running, self.total, now)
-        self._watch(looked.trees)
+        self._watch()
+        self._tripwire.check(looked.trees, time.monotonic())
         self._measure(now)
         self.news += self._pressure.step(self.vitals, self.total, self._running, self.uses, now)
         self._hold()
@@ -221,7 +223,8 @@ class Governor:
                 self._tripwire.remember(found)
                 self._say(agent, "memory", found.why)
 
-    def _watch(self, trees: Mapping[str, Tree]) -> None:
+    def _watch(self) -> None:
+        """Tell the tripwire whose memory and processes it holds."""
         watched = {
             agent: Watched(
                 launch=one.launch,
@@ -235,7 +238,6 @@ class Governor:
         }
         total = None if self._berths.found.groups else self.total.memory
         self._tripwire.watch(watched, Rules(total=total, reserve=self.total.reserve))
-        self._tripwire.check(trees, time.monotonic())
 
     def _measure(self, now: float) -> None:
         """See what each agent uses, and learn what its program needs."""

@@ -255,7 +255,8 @@ def test_the_kernel_holds_what_it_can(grouped: Corner) -> None:
     record = eventually(lambda: grouped.json("why", "t/hungry")["certificate"])
     assert record["cause"].startswith("out of memory")
     assert limits_of(grouped, "t/greedy")["means"] == "cgroup v1"
-    assert limits_of(grouped, "t/greedy")["held"] == 0
+    eventually(lambda: limits_of(grouped, "t/greedy")["held"] > 0.2)
+    assert not frozen(grouped)
     assert _groups(grouped)
     grouped.hive("stop-all")
     assert not _groups(grouped)
