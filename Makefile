@@ -17,7 +17,7 @@ demo: ready  ## see hive at work for a minute: deploy, kill an agent, watch it c
 	@.ci/demo
 
 test: ready  ## run every test: real tmux, real processes, all private
-	$(PYTEST) -n 2 --dist worksteal $(ARGS)
+	$(PYTEST) -n 4 --dist worksteal $(ARGS)  # most of them wait for something
 
 lint: ready  ## ruff, mypy, and the direction of imports
 	.venv/bin/ruff check .

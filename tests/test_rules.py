@@ -25,19 +25,24 @@ VAGUE_MODULES = {
     "util", "utils",
 }  # fmt: skip
 IMPURE = {
-    "asyncio", "concurrent", "ctypes", "fcntl", "glob", "io", "libtmux", "logging",
+    "alembic", "asyncio", "concurrent", "ctypes", "fcntl", "glob", "io", "libtmux", "logging",
     "multiprocessing", "os", "psutil", "random", "resource", "rich", "secrets", "select",
     "selectors", "shutil", "signal", "socket", "sqlalchemy", "sqlite3", "subprocess", "sys",
     "tempfile", "threading", "time", "typer", "urllib.request", "uuid",
 }  # fmt: skip
 HEAVY = {
-    "asyncio", "libtmux", "psutil", "pydantic", "rich", "sqlalchemy", "sqlite3", "tomli_w",
-    "tomllib",
+    "alembic", "asyncio", "libtmux", "psutil", "pydantic", "rich", "sqlalchemy", "sqlite3",
+    "tomli_w", "tomllib",
 }  # fmt: skip
 OWNERS = {
     "libtmux": {"hive/adapters/attach.py"},
     "psutil": {"hive/adapters/portable.py"},
-    "sqlalchemy": {"hive/adapters/store*.py", "hive/adapters/schema.py"},
+    "alembic": {"hive/adapters/migrations.py"},
+    "sqlalchemy": {
+        "hive/adapters/store*.py",
+        "hive/adapters/schema.py",
+        "hive/adapters/migrations.py",
+    },
     "sqlite3": {"hive/adapters/store*.py"},
     "typer": {"hive/cli/*.py"},
     "rich": {"hive/screen*.py", "hive/cli/*.py"},

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -105,6 +106,9 @@ class Launched:
 
     def close(self) -> None:
         self.throttle.close()
+        for one in self.below():  # one of them may bear nothing
+            with suppress(psutil.NoSuchProcess):
+                one.kill()
         end(self.found)
         self.process.communicate(timeout=30)
 

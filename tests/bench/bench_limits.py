@@ -18,8 +18,7 @@ from typing import Any
 import psutil
 import pytest
 
-from hive.adapters import groups
-from tests.bench.measure import p90, table
+from tests.bench.measure import kernel, p90, table
 from tests.conftest import Corner, eventually
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(3600)]
@@ -60,14 +59,6 @@ JOB = (
     "n=0; while :; do i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done; "
     "(exit 0); n=$((n+1)); echo $n > {file}; done"
 )
-
-
-def kernel() -> str:
-    """Name the kernel's best means here as HIVE_LIMITS does; "" where there is none."""
-    found = groups.find("bench000", {})
-    if found.groups:
-        found.groups.leave()
-    return {name: word for word, name in groups.WORDS.items()}[found.name]
 
 
 def means() -> list[str]:
