@@ -129,6 +129,8 @@ def run(
         raise Silent(f"tmux did not answer within {timeout:g} s") from error
     except FileNotFoundError as error:
         raise HiveError("`tmux` is not installed", fix="install tmux 3.2a or newer") from error
+    except OSError as error:  # no process or memory left for it: that says nothing of the server
+        raise Silent(f"can't run tmux: {error.strerror}") from error
     parts = done.stdout.decode(errors="replace").split(f"{nonce}\n")
     said = done.stderr.decode(errors="replace").strip().split("\n")
     if len(parts) != len(commands) + 2:

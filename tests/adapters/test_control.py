@@ -3,6 +3,8 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -51,6 +53,24 @@ def test_quoted_text_has_no_newline_and_no_bare_quote(text):
     quoted = control.quote(text)
     assert not set(quoted) & {chr(code) for code in range(32)}
     assert '"' not in quoted[1:-1]
+
+
+STARVED = """
+import resource, sys
+from hive.adapters import control
+resource.setrlimit(resource.RLIMIT_NOFILE, (4, 4))
+try:
+    control.run(sys.argv[1], ["display-message -p on"], 20)
+except control.Silent as error:
+    print(error.what)
+"""
+
+
+def test_where_nothing_can_be_run_the_server_is_not_taken_for_gone(server):
+    done = subprocess.run(
+        [sys.executable, "-c", STARVED, server.socket], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "can't run tmux: Too many open files\n"
 
 
 def test_a_nul_is_refused():
