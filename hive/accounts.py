@@ -9,6 +9,7 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 from hive.core.accounting import Rates
+from hive.core.admission import waiting
 from hive.core.advice import Advice
 from hive.core.amounts import as_size
 from hive.core.limits import Total
@@ -130,7 +131,7 @@ def _account_record(account: Account) -> Record:
         "disk": _pair("read", rates.read, "written", rates.written),
         "network": _pair("received", rates.received, "sent", rates.sent),
         "held": round(account.held, 3),
-        "doing": account.doing,
+        "doing": account.doing or (account.memory.reason if waiting(account.memory) else ""),
     }
 
 

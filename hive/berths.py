@@ -7,16 +7,18 @@ fails it is told once, and the launch is held by the portable means.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
-from hive.adapters.groups import Found, GroupUse
+from hive.adapters.groups import Found, Groups, GroupUse
 from hive.adapters.launch import NOWHERE, Berth
 from hive.core.limits import Limits, Total
 from hive.core.spec import Agent
 from hive.core.trees import Process
 from hive.core.wording import size
-from hive.core.world import Excess, Holding
+from hive.core.world import Excess, Holding, Memory, State, Tree, Wanted
 from hive.errors import HiveError
 
 RECHECK = 30.0
@@ -27,6 +29,10 @@ ENTERING = 2.0
 
 COUNT = 10.0
 """Seconds until it is asked again whom the kernel has killed."""
+
+T = TypeVar("T")
+
+_FIGURES = re.compile(r"\d[\d.,]*")
 
 _log = logging.getLogger("hive")
 
@@ -43,10 +49,33 @@ class Running:
     began: float = 0.0
 
 
+def running(
+    wanted: Mapping[str, Wanted], memory: Mapping[str, Memory], trees: Mapping[str, Tree]
+) -> dict[str, Running]:
+    """Give the launches that run, with their pane's root and all that belongs to it."""
+    found = {}
+    for agent, one in memory.items():
+        if not one.live or agent not in wanted or agent not in trees:
+            continue
+        tree = trees[agent].current
+        root = next((process for process in tree if process.pid == one.pid), None)
+        if root is not None and root.started == one.started:
+            found[agent] = Running(
+                spec=wanted[agent].agent,
+                launch=one.launch,
+                root=root,
+                tree=tree,
+                stopping=one.state is State.STOPPING,
+                began=one.began,
+            )
+    return found
+
+
 class Berths:
     """The kernel's hold on launches, where there is one."""
 
     def __init__(self, found: Found) -> None:
+        """`holds_all` says whether the kernel holds all agents together to their memory."""
         self.found = found
         self._groups = found.groups
         self._checked: dict[str, float] = {}
@@ -58,6 +87,7 @@ class Berths:
         self._slowed: dict[str, float] = {}
         self._counted = 0.0
         self._failed: set[str] = set()
+        self.holds_all = found.groups is not None
 
     def berth(self, spec: Agent, launch: str, total: Total) -> Berth:
         """Make a place for a launch that is about to begin."""
@@ -65,7 +95,7 @@ class Berths:
             return NOWHERE
         try:
             berth = self._groups.prepare(spec.id, launch, spec.limits)
-        except HiveError as error:
+        except (HiveError, OSError) as error:
             self._tell(spec.id, error)
             return NOWHERE
         self._born.add(launch)
@@ -78,8 +108,10 @@ class Berths:
             return
         try:
             self._groups.ceiling(cpu, memory)
-        except HiveError as error:
+            self.holds_all = True
+        except (HiveError, OSError) as error:
             self._tell("all agents", error)
+            self.holds_all = False
 
     def keep(self, running: Mapping[str, Running], total: Total, now: float) -> None:
         """Have every launch that has a limit in its group, with its limits as they are now."""
@@ -99,9 +131,11 @@ class Berths:
                 if now >= self._checked.get(one.launch, one.began + ENTERING):
                     self._place(agent, one)
                     self._checked[one.launch] = now + RECHECK
-            except HiveError as error:
+            except (HiveError, OSError) as error:
                 self._tell(agent, error)
                 self._refused[one.launch] = now + RECHECK
+                self._held.discard(one.launch)
+                self._born.discard(one.launch)
 
     def _place(self, agent: str, one: Running) -> None:
         """Move in what is outside, and see whether that was all."""
@@ -131,21 +165,35 @@ class Berths:
 
     def use(self, agent: str, launch: str) -> GroupUse | None:
         """Give what the kernel counted for a launch it holds."""
-        return self._groups.use(agent, launch) if self._groups else None
+        return self._tried(agent, lambda groups: groups.use(agent, launch), None)
 
     def kill(self, agent: str, launch: str) -> bool:
         """Kill a whole launch at once; False where the kernel does not do that here."""
-        return bool(self._groups and self.holds(launch) and self._groups.kill(agent, launch))
+        if not self.holds(launch):
+            return False
+        return self._tried(agent, lambda groups: groups.kill(agent, launch), otherwise=False)
 
     def killed(
-        self, agent: str, launch: str, limits: Limits, largest: tuple[Holding, ...], now: float
+        self,
+        agent: str,
+        launch: str,
+        limits: Limits,
+        largest: tuple[Holding, ...],
+        now: float,
+        *,
+        untold: bool,
     ) -> Excess | None:
-        """Say whether the kernel has killed some of a launch since that was last asked."""
+        """Say whether the kernel has killed some of a launch since that was last asked.
+
+        What it killed before this supervisor asked at all counts only where it is `untold`.
+        """
         use = self.use(agent, launch)
-        if use:
-            self._compare(launch, use.throttled, now)
-        before, self._kills[launch] = self._kills.get(launch, 0), use.oom_kills if use else 0
-        if use is None or use.oom_kills <= before:
+        if use is None:
+            return None
+        self._compare(launch, use.throttled, now)
+        first = 0 if untold or launch in self._born else use.oom_kills
+        before, self._kills[launch] = self._kills.get(launch, first), use.oom_kills
+        if use.oom_kills <= before:
             return None
         limit = limits.memory
         of = f"its limit of {size(limit)}" if limit else "the limit of all agents together"
@@ -185,19 +233,28 @@ class Berths:
         self._born &= set(keep)
         self._waited = {launch: one for launch, one in self._waited.items() if launch in keep}
         self._slowed = {launch: one for launch, one in self._slowed.items() if launch in keep}
-        if self._groups:
-            self._groups.tidy(keep)
+        self._tried("all agents", lambda groups: groups.tidy(keep), None)
 
     def leave(self) -> None:
         """Remove every group that is empty."""
-        if self._groups:
-            self._groups.leave()
+        self._tried("all agents", lambda groups: groups.leave(), None)
 
-    def _tell(self, whose: str, error: HiveError) -> None:
-        """Say once why the kernel does not hold it."""
-        text = f"{whose}: {error.what}"
-        if text not in self._failed:
-            self._failed.add(text)
+    def _tried(self, whose: str, work: Callable[[Groups], T], otherwise: T) -> T:
+        """Ask the groups, if there are any; where they refuse, say so once."""
+        if self._groups is None:
+            return otherwise
+        try:
+            return work(self._groups)
+        except (HiveError, OSError) as error:
+            self._tell(whose, error)
+            return otherwise
+
+    def _tell(self, whose: str, error: HiveError | OSError) -> None:
+        """Say once, whatever the figures are, why the kernel does not hold it."""
+        text = f"{whose}: {error.what if isinstance(error, HiveError) else error}"
+        known = _FIGURES.sub("", text)
+        if known not in self._failed:
+            self._failed.add(known)
             _log.warning("%s; it is held by the portable means", text)
 
 

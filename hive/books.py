@@ -115,9 +115,8 @@ class Books:
             self._sums.setdefault(agent, _Sum()).add(use, held.get(agent, 0.0), seconds)
         if not self._opened:
             self._opened = True
-            for agent, memory in (
-                self._tried(lambda: self._ledger.peaks(now - HOUR)) or {}
-            ).items():
+            known = self._tried(lambda: self._ledger.peaks(now - HOUR)) or {}
+            for agent, memory in known.items():
                 self._peaks[agent].add(memory, now)
         for agent, use in uses.items():
             self._peaks[agent].add(use.memory, now)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from hive.adapters import groups, procs
 from hive.adapters.launch import Berth
@@ -19,18 +19,19 @@ from hive.adapters.network import Network
 from hive.adapters.node import Looked, Node
 from hive.adapters.sizes import Sizes
 from hive.adapters.state import State as Place
-from hive.berths import Berths, Running
+from hive.berths import Berths, Running, running
 from hive.books import Books
 from hive.core.admission import program_of
 from hive.core.footprint import Footprint, Rules, Watched
-from hive.core.limits import Ceiling, Total, together
+from hive.core.limits import Ceiling, Total, reserve_of, together
+from hive.core.news import News, Telling
 from hive.core.shares import Wish, shares
 from hive.core.spec import Agent
 from hive.core.strain import Strain
 from hive.core.trees import Process
 from hive.core.wording import size
-from hive.core.world import Excess, Memory, Room, State, Tree, Use, Wanted
-from hive.pressure import News, Pressure
+from hive.core.world import Excess, Memory, Room, Use, Wanted
+from hive.pressure import Pressure
 from hive.throttle import Hold, Throttle, thaw
 from hive.tripwire import Tripwire
 
@@ -48,6 +49,9 @@ BUSY = 0.05
 
 SAY_AGAIN = 600.0
 """Seconds for which it is not said again that an agent is held back."""
+
+FORGOTTEN = 1800.0
+"""Seconds after which half of what a program once needed, and needs no more, is forgotten."""
 
 _log = logging.getLogger("hive")
 
@@ -76,7 +80,11 @@ class Governor:
         self._running: dict[str, Running] = {}
         self._observed = 0.0
         self._needs: dict[str, int] = {}
+        self._learnt = 0.0
         self._said: dict[str, float] = {}
+        self._telling = Telling()
+        self._trouble = ""
+        self._whole = 0
         self.news: list[News] = []
         thaw(place.launches)
 
@@ -112,8 +120,10 @@ class Governor:
         self, wanted: Mapping[str, Wanted], memory: Mapping[str, Memory], looked: Looked, now: float
     ) -> None:
         """Take in one look at the machine, and hold everything to its limits."""
-        before, self._running = self._running, _running(wanted, memory, looked.trees)
+        before, self._running = self._running, running(wanted, memory, looked.trees)
         self._autopsy(wanted, memory, looked, now)
+        notices = self._tripwire.notices()
+        self._tell((News(agent=one, kind="memory", text=text) for one, text in notices), now)
         if _launches(before) != _launches(self._running):
             self._watch()
             self._hold()  # what is to end must not be stopped again
@@ -132,7 +142,8 @@ class Governor:
         self._watch()
         self._tripwire.check(looked.trees, time.monotonic())
         self._measure(now)
-        self.news += self._pressure.step(self.vitals, self.total, self._running, self.uses, now)
+        self._learn(now)
+        self._tell(self._pressure.step(self.vitals, self.total, self._running, self.uses, now), now)
         self._hold()
         self.room = self._room(now) if self.total.admission else None
         held = {agent: self.held(agent) for agent in self._running}
@@ -192,6 +203,7 @@ class Governor:
 
     def tidy(self, launches: Collection[str]) -> None:
         """Drop what is kept of all launches but these."""
+        self._said = {launch: at for launch, at in self._said.items() if launch in launches}
         self._tripwire.keep(launches)
         self._berths.tidy(launches)
 
@@ -218,10 +230,12 @@ class Governor:
                 continue
             limits = wanted[agent].agent.limits
             largest = self._tripwire.footprints.get(agent, Footprint()).largest
-            found = self._berths.killed(agent, one.launch, limits, largest, now)
+            known = self.excesses.get(agent)
+            untold = one.launch in dead and (known is None or known.launch != one.launch)
+            found = self._berths.killed(agent, one.launch, limits, largest, now, untold=untold)
             if found:
                 self._tripwire.remember(found)
-                self._say(agent, "memory", found.why)
+                self._tell([News(agent=agent, kind="memory", text=found.why)], now)
 
     def _watch(self) -> None:
         """Tell the tripwire whose memory and processes it holds."""
@@ -236,28 +250,49 @@ class Governor:
             )
             for agent, one in self._running.items()
         }
-        total = None if self._berths.found.groups else self.total.memory
-        self._tripwire.watch(watched, Rules(total=total, reserve=self.total.reserve))
+        total = None if self._berths.holds_all else self.total.memory
+        self._tripwire.watch(watched, Rules(total=total, reserve=self._kept_free()))
+
+    def _kept_free(self) -> int:
+        """Give the reserve for whose sake agents are ended: only one that there was.
+
+        Where more is to stay free than ever was, that ends nobody until the machine is really
+        short: it admits, rations and pauses.
+        """
+        reserve = self.total.reserve
+        if self.vitals.available >= reserve:
+            self._whole = reserve
+        usual = min(reserve, reserve_of(self.vitals.memory))
+        return reserve if self._whole >= reserve else usual
 
     def _measure(self, now: float) -> None:
-        """See what each agent uses, and learn what its program needs."""
+        """See what each agent uses."""
         before, self.uses = self.uses, {}
         uses = {}
         for agent, one in self._running.items():
             footprint = self._tripwire.footprints.get(agent, Footprint())
             cpu = self._node.cores(agent)
             quiet = before[agent].quiet_since if agent in before else 0.0
+            paused = self._pressure.pauses(agent, one)
+            slow = cpu < QUIET and not paused and not self.held(agent)
             uses[agent] = Use(
                 cpu=cpu,
                 memory=footprint.total,
                 processes=footprint.processes,
-                quiet_since=(quiet or now) if cpu < QUIET else 0.0,
-                paused=agent in self.strain.paused,
+                quiet_since=max(quiet or now, one.began) if slow else 0.0,
+                paused=paused,
             )
+        self.uses = uses
+
+    def _learn(self, now: float) -> None:
+        """Learn what programs need; what one of them once had counts less and less."""
+        left = 0.5 ** (max(0.0, now - self._learnt) / FORGOTTEN)
+        self._learnt = now
+        self._needs = {program: int(need * left) for program, need in self._needs.items()}
+        for agent, one in self._running.items():
             if now - one.began > YOUNG:
                 program = program_of(one.spec.argv)
-                self._needs[program] = max(self._needs.get(program, 0), footprint.total)
-        self.uses = uses
+                self._needs[program] = max(self._needs.get(program, 0), self.uses[agent].memory)
 
     def _hold(self) -> None:
         """Give every agent its share of the processor, and hold to it whom the kernel does not."""
@@ -278,10 +313,10 @@ class Governor:
                 root=one.root,
                 tree=one.tree,
                 allowed=self.allowed[agent] if agent in loose else None,
-                paused=agent in self.strain.paused,
+                paused=self._pressure.pauses(agent, one),
             )
             for agent, one in self._running.items()
-            if agent in loose or agent in self.strain.paused
+            if agent in loose or self._pressure.pauses(agent, one)
         }
         self._throttle.want(held, time.monotonic(), self._node.never)
 
@@ -320,16 +355,21 @@ class Governor:
         )
 
     def _collect(self, now: float) -> None:
-        """Have it written down whom hive slows, and what the tripwire saw."""
-        self.news += [
-            News(agent=agent, kind="memory", text=text) for agent, text in self._tripwire.notices()
-        ]
+        """Have it written down whom hive slows."""
+        trouble, self._trouble = self._trouble, self._throttle.trouble
+        if self._trouble not in {"", trouble}:
+            text = f"{self._trouble}; until that works nobody is kept from the processor"
+            _log.warning("%s", text)
+            self._tell([News(agent="", kind="limits", text=text)], now)
         for agent, one in self._running.items():
             held, allowed = self.held(agent), self.allowed.get(agent)
-            if held < 0.05 or allowed is None or now - self._said.get(one.launch, 0.0) < SAY_AGAIN:
+            if held < 0.05 or allowed is None or self._pressure.pauses(agent, one):
+                continue
+            if 0 <= now - self._said.get(one.launch, 0.0) < SAY_AGAIN:
                 continue
             self._said[one.launch] = now
-            self._say(agent, "throttled", f"held to {allowed:.0%} of a core: it wants more")
+            text = f"held to {allowed:.0%} of a core: it wants more"
+            self._tell([News(agent=agent, kind="throttled", text=text)], now)
 
     def _kill(self, agent: str, targets: tuple[Process, ...] | None) -> None:
         """End these processes of an agent by force, or all that it has."""
@@ -342,31 +382,9 @@ class Governor:
                 Hold(launch=one.launch, root=one.root, tree=one.tree, allowed=None, paused=False)
             )
 
-    def _say(self, agent: str, kind: str, text: str) -> None:
-        self.news.append(News(agent=agent, kind=kind, text=text))
+    def _tell(self, news: Iterable[News], now: float) -> None:
+        self.news += self._telling.fresh(news, now)
 
 
 def _launches(running: Mapping[str, Running]) -> set[tuple[str, bool]]:
     return {(one.launch, one.stopping) for one in running.values()}
-
-
-def _running(
-    wanted: Mapping[str, Wanted], memory: Mapping[str, Memory], trees: Mapping[str, Tree]
-) -> dict[str, Running]:
-    """Give the launches that run, with their pane's root and all that belongs to it."""
-    found = {}
-    for agent, one in memory.items():
-        if not one.live or agent not in wanted or agent not in trees:
-            continue
-        tree = trees[agent].current
-        root = next((process for process in tree if process.pid == one.pid), None)
-        if root is not None and root.started == one.started:
-            found[agent] = Running(
-                spec=wanted[agent].agent,
-                launch=one.launch,
-                root=root,
-                tree=tree,
-                stopping=one.state is State.STOPPING,
-                began=one.began,
-            )
-    return found

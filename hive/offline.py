@@ -27,7 +27,7 @@ from hive.adapters.storefile import Damaged
 from hive.core.accounting import Sample
 from hive.core.advice import advise
 from hive.core.diff import compare
-from hive.core.limits import Total, together
+from hive.core.limits import Ceiling, Total, together
 from hive.core.limits import from_dict as ceiling_from
 from hive.core.select import select
 from hive.core.spec import from_dict
@@ -156,14 +156,15 @@ class Offline:
         teams: Sequence[str] | None = None,
         dry_run: bool = False,
         path: str = "",  # noqa: ARG002
-        ceiling: Mapping[str, Any] | None = None,  # noqa: ARG002
+        ceiling: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         """Tell each change that a deploy would make; raises NotRunning for a real one."""
         if not dry_run:
             raise NotRunning("no supervisor answers", fix="`hive deploy` starts it")
         specs = [from_dict(values) for values in agents]
         changes = compare(self._known().wanted, specs, project=project, teams=teams)
-        return views.deploy(project, changes, dry_run=True)
+        before, after = self._ceiling(project), ceiling_from(ceiling or {})
+        return views.deploy(project, changes, dry_run=True, limits=before != after)
 
     def reset(self, names: Sequence[str] = ()) -> dict[str, Any]:
         """Forget budgets and quarantines of these agents; raises `Locked` while another acts."""
@@ -263,13 +264,15 @@ class Offline:
         machine = Machine()
         vitals = machine.read()
         machine.close()
-        with self._store() as store:
-            facts = [
-                store.fact(accounts.BOUND + project) if store else None
-                for project in sorted({one.agent.project for one in known.wanted.values()})
-            ]
-        ceilings = [ceiling_from(json.loads(fact or "{}")) for fact in facts]
+        projects = {one.agent.project for one in known.wanted.values()}
+        ceilings = [self._ceiling(project) for project in projects]
         return together(ceilings, cores=vitals.cores, memory=vitals.memory)
+
+    def _ceiling(self, project: str) -> Ceiling:
+        """Give what a project's latest deploy, or `hive limits set`, said of all agents."""
+        with self._store() as store:
+            fact = store.fact(accounts.BOUND + project) if store else None
+        return ceiling_from(json.loads(fact or "{}"))
 
     def _known(self) -> _Known:
         with self._store() as store:

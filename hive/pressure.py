@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from hive.berths import Running
 from hive.core import strain
 from hive.core.limits import Total
+from hive.core.news import News
 from hive.core.strain import Candidate, Strain
 from hive.core.vitals import Vitals
 from hive.core.world import Use
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class News:
-    """Something to be written down: `agent` is "" where it concerns them all."""
-
-    agent: str
-    kind: str
-    text: str
 
 
 class Pressure:
@@ -27,6 +19,11 @@ class Pressure:
 
     def __init__(self) -> None:
         self.strain = Strain()
+        self._launches: dict[str, str] = {}
+
+    def pauses(self, agent: str, one: Running) -> bool:
+        """Whether this launch is to stand still; never one that is to end, nor the next one."""
+        return self._launches.get(agent) == one.launch and not one.stopping
 
     def cpu(self, total: Total, cores: float) -> float | None:
         """Give how many cores all agents may use together now; None is any."""
@@ -49,22 +46,30 @@ class Pressure:
                 priority=one.spec.priority, cpu=uses[agent].cpu, memory=uses[agent].memory
             )
             for agent, one in running.items()
-            if agent not in before.paused and not one.stopping
+            if agent not in before.paused and not one.stopping and one.spec.role != "server"
         }
         after = strain.step(before, vitals, total, candidates, now)
-        paused = tuple(agent for agent in after.paused if agent in running)
-        self.strain = replace(after, paused=paused)
+        known = self._launches
+        self._launches = {
+            agent: known.get(agent, running[agent].launch)
+            for agent in after.paused
+            if agent in running
+        }
+        paused = (one for one in self._launches if self.pauses(one, running[one]))
+        self.strain = replace(after, paused=tuple(paused))
+        self._launches = {agent: self._launches[agent] for agent in self.strain.paused}
         return list(_told(before, self.strain, running))
 
 
 def _told(before: Strain, after: Strain, running: Mapping[str, Running]) -> Iterator[News]:
     if after.level != before.level:
         doing = strain.DOING[after.level] or "does as always"
-        why = after.why or "the pressure is over"
+        over = f"there is {'less' if after.level else 'no more'} pressure"
+        why = after.why if after.level > before.level else over
         yield News(agent="", kind="pressure", text=f"hive {doing}: {why}")
     for agent in after.paused:
         if agent not in before.paused:
             yield News(agent=agent, kind="paused", text=after.why)
     for agent in before.paused:
-        if agent not in after.paused and agent in running:
+        if agent not in after.paused and agent in running and not running[agent].stopping:
             yield News(agent=agent, kind="resumed", text="there is room again")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -93,12 +93,12 @@ def totals(agents: Sequence[Record]) -> Text:
 
 
 def pressure(record: Record) -> list[Text]:
-    """Draw what keeps agents back, in a line where there is anything: pressure, want of room."""
+    """Draw what keeps agents back, a line each: pressure, want of room."""
     strain, waiting = record.get("strain"), record.get("waiting")
     said = [f"hive {strain['doing']}: {clean(strain['why'])}"] if strain else []
     if waiting:
         said.append(f"{count(waiting, 'agent')} wait{'s' * (waiting == 1)} for room")
-    return [Text("; ".join(said), style="bold yellow")] if said else []
+    return [Text(one, style="bold yellow") for one in said]
 
 
 def tally(agents: Iterable[Record]) -> Text:
@@ -222,8 +222,8 @@ def percent(cores: float | None) -> str:
 
 
 def _reason(one: Record) -> str:
-    """Say why an agent is as it is, and what hive does about its limits."""
-    return "; ".join([one["reason"], *([one["limit"]] if one.get("limit") else [])])
+    """Say what hive does about an agent's limits, and why it is as it is: the rarer thing first."""
+    return "; ".join([*([one["limit"]] if one.get("limit") else []), one["reason"]])
 
 
 def _uses(one: Record) -> bool:
@@ -254,9 +254,17 @@ def _inset(text: Text) -> Padding:
     return Padding(text, (0, 0, 0, 2))
 
 
+class _Grid(Table):
+    """A table whose first column, the names, leaves the others two thirds of the width."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        self.columns[0].max_width = max(12, options.max_width // 3)
+        yield from super().__rich_console__(console, options)
+
+
 def grid(*names: str, right: Sequence[int] = (), headed: bool = True) -> Table:
     """Give a table without lines whose last column takes what is left of the width."""
-    table = Table(box=None, show_header=headed, header_style="dim", pad_edge=False)
+    table = _Grid(box=None, show_header=headed, header_style="dim", pad_edge=False)
     table.padding = (0, 2, 0, 0)
     for number, name in enumerate(names):
         table.add_column(
@@ -329,10 +337,7 @@ def _body(
 
 def _trouble_first(agents: Sequence[Record], room: int, now: float) -> tuple[RenderableType, int]:
     """Draw those in trouble one by one, the rest as a line a team."""
-    wrong = sorted(
-        (one for one in agents if one["state"] in TROUBLE),
-        key=lambda one: TROUBLE.index(one["state"]),
-    )
+    wrong = sorted(filter(_wrong, agents), key=_urgency)
     teams = _by_team(agents)
     for_teams = max(min(len(teams) + 1, room // 2), room - len(wrong) - 2)
     parts: list[RenderableType] = []
@@ -345,6 +350,17 @@ def _trouble_first(agents: Sequence[Record], room: int, now: float) -> tuple[Ren
     some_teams, more = _cut(list(teams.items()), room - used - 1)
     parts += [_teams_table(some_teams), *([_more(more, "teams")] if more else [])]
     return Group(*parts), used + len(some_teams) + 1 + bool(more)
+
+
+def _wrong(one: Record) -> bool:
+    """Whether an agent is worth a look: its state is, or a limit holds it back."""
+    return one["state"] in TROUBLE or bool(one.get("limit"))
+
+
+def _urgency(one: Record) -> float:
+    """Give the place of an agent in trouble: whom a limit holds back before who only starts."""
+    found = TROUBLE.index(one["state"]) if one["state"] in TROUBLE else len(TROUBLE)
+    return min(found, TROUBLE.index("starting") - 0.5) if one.get("limit") else found
 
 
 def _cut(rows: Sequence[Any], room: int) -> tuple[Sequence[Any], int]:

@@ -11,8 +11,10 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from hive.core.advice import ENOUGH
+from hive.core.amounts import as_cores
 from hive.core.units import as_text
-from hive.core.wording import age, clean, count, size
+from hive.core.wording import age, clean, count, size, span
 from hive.screen import folded, grid, moment, percent, state
 
 Record = Mapping[str, Any]
@@ -23,6 +25,9 @@ NONE = "none"
 FITS = "fits"
 """The verdict of a limit of which nothing more is to be said."""
 
+UNKNOWN = "too little seen yet"
+"""The verdict where nothing can be said yet; a table has room for two words of it."""
+
 
 def limits(record: Record) -> RenderableType:
     """Draw every agent's use beside what it gets, all together below, and the machine above."""
@@ -32,7 +37,7 @@ def limits(record: Record) -> RenderableType:
     parts: list[RenderableType] = [*_means(record["means"])]
     if record["machine"]:
         parts += [_machine(record["machine"]), _strain(record["strain"])]
-    parts += [Text(), _table(record), Text(), _together(record["total"])]
+    parts += [Text(), _table(record), Text(), _together(record)]
     if len(agents) == 1:
         parts += [Text(), *_details(agents[0])]
     return Group(*parts)
@@ -56,12 +61,12 @@ def advice(record: Record) -> RenderableType:
     agents = record["agents"]
     if not agents:
         return Text("no agents: `hive deploy` starts some")
-    names = ("agent", "seen", "", "typical", "peak", "limit", "advised", "verdict")
-    table = grid(*names, right=range(3, 7))
+    names = ("agent", "", "typical", "peak", "limit", "advised", "verdict")
+    table = grid(*names, right=range(2, 6))
     for one in agents:
-        seen = age(one["seen_for"]) if one["seen_for"] else "never"
-        table.add_row(one["agent"], seen, "memory", *_advised(one["memory"], _bytes))
-        table.add_row("", "", "cpu", *_advised(one["cpu"], percent))
+        seen = f"  seen for {age(one['seen_for'])}" if one["seen_for"] else "  never seen"
+        table.add_row(Text(one["agent"]), "memory", *_advised(one["memory"], _bytes))
+        table.add_row(Text(seen, style="dim"), "cpu", *_advised(one["cpu"], percent))
     parts: list[RenderableType] = [folded(table), Text()]
     parts += [
         _said(names[0] if len(names) == 1 else f"{len(names)} agents", text)
@@ -78,7 +83,13 @@ def _reasons(agents: Iterable[Record]) -> dict[str, list[str]]:
     """Give every sentence about a limit that does not fit, with the agents it is said of."""
     found: dict[str, list[str]] = {}
     for one in agents:
-        wrong = [one[name]["text"] for name in ("memory", "cpu") if one[name]["verdict"] != FITS]
+        both = [one["memory"], one["cpu"]]
+        early = f"too little was seen of it: advice needs {span(ENOUGH)}"
+        wrong = [
+            early if each["verdict"] == UNKNOWN else each["text"]
+            for each in both
+            if each["verdict"] != FITS
+        ]
         for text in dict.fromkeys(wrong):
             found.setdefault(text, []).append(one["agent"])
     return found
@@ -86,7 +97,8 @@ def _reasons(agents: Iterable[Record]) -> dict[str, list[str]]:
 
 def _advised(one: Record, write: Callable[[Any], str]) -> tuple[str, ...]:
     used = (write(one["typical"]), write(one["peak"])) if one["peak"] else ("", "")
-    return (*used, write(one["limit"]) or NONE, write(one["recommended"]), one["verdict"])
+    verdict = "not yet" if one["verdict"] == UNKNOWN else one["verdict"]
+    return (*used, write(one["limit"]) or NONE, write(one["recommended"]), verdict)
 
 
 def _said(agent: str, text: str, style: str = "") -> Text:
@@ -101,10 +113,17 @@ def _table(record: Record) -> RenderableType:
     for one in agents:
         row = [one["agent"], *_amounts(one["cpu"], one["memory"], one["memory"]["limit"])]
         means = [one["means"]] if several else []
-        table.add_row(*map(Text, row), *map(Text, means), Text(clean(one["doing"])))
+        table.add_row(*map(Text, row), *map(Text, means), _doing(one))
     used = _amounts(total["cpu"], total["memory"], total["memory"]["allowed"])
     table.add_row(*(Text(one, style="bold") for one in ("all agents", *used)))
     return folded(table)
+
+
+def _doing(one: Record) -> Text:
+    """Draw what hive does about an agent's limits; of one that does not run, what it is."""
+    if one["doing"] or one["memory"]["used"] is not None or one["state"] == "ready":
+        return Text(clean(one["doing"]))
+    return Text(one["state"], style="dim")
 
 
 def _amounts(cpu: Record, memory: Record, most: int | None) -> tuple[str, str, str, str]:
@@ -114,7 +133,7 @@ def _amounts(cpu: Record, memory: Record, most: int | None) -> tuple[str, str, s
 def _means(means: Record) -> list[Text]:
     if not means["name"]:
         return [Text("no supervisor runs: these limits hold once `hive deploy` has started one")]
-    lines = {"limits are held by: ": means["name"], "no better means: ": means["better"]}
+    lines = {"limits are held by: ": means["name"], "for a better means: ": means["better"]}
     return [Text.assemble((head, "bold"), said) for head, said in lines.items() if said]
 
 
@@ -137,14 +156,21 @@ def _strain(strain: Record) -> Text:
     return Text.assemble(("pressure: ", "bold"), (said, "yellow"))
 
 
-def _together(total: Record) -> Text:
-    """Draw how many agents run and may, and what stays free for others."""
-    agents = total["agents"]
+def _together(record: Record) -> Text:
+    """Draw what all may use of the machine, how many run and may, and what stays free."""
+    total, machine = record["total"], record["machine"]
+    agents, cpu = total["agents"], total["cpu"]["allowed"]
     may = _most(agents["allowed"])
-    known = agents["used"] is not None
-    runs = f"{count(agents['used'], 'agent')} run, {may} may" if known else f"{may} may run"
-    said = f"{runs}; {size(total['reserve'])} of memory stays free"
-    return Text(said if total["admission"] else f"{said}; nobody waits for room")
+    runs = f"{may} may run"
+    if agents["used"] is not None:
+        runs = f"{count(agents['used'], 'agent')} run{'s' * (agents['used'] == 1)}, {may} may"
+    said = [runs, f"{size(total['reserve'])} of memory stays free"]
+    said += [] if total["admission"] else ["nobody waits for room"]
+    unit = "cpu: 100% is one core"
+    if cpu is not None:
+        unit += f"; all agents together get {as_cores(cpu)}"
+        unit += f", {cpu / machine['cores']:.0%} of the machine" if machine else ""
+    return Text(f"{unit}\n{'; '.join(said)}")
 
 
 def _most(agents: int | None) -> str:
@@ -153,9 +179,13 @@ def _most(agents: int | None) -> str:
 
 def _rules(total: Record) -> Text:
     """Draw what all agents together may use."""
-    cpu, memory = percent(total["cpu"]) or NONE, _bytes(total["memory"]) or NONE
-    agents, reserve = _most(total["agents"]), size(total["reserve"])
-    said = f"cpu {cpu}, memory {memory}, agents {agents}, reserve {reserve}"
+    cpu = NONE if total["cpu"] is None else as_cores(total["cpu"])
+    memory, agents, reserve = (
+        _bytes(total["memory"]),
+        _most(total["agents"]),
+        size(total["reserve"]),
+    )
+    said = f"cpu {cpu}, memory {memory or NONE}, agents {agents}, reserve {reserve}"
     return Text.assemble(("all agents together: ", "bold"), said)
 
 
@@ -164,8 +194,9 @@ def _details(one: Record) -> list[RenderableType]:
     cpu, memory, processes = one["cpu"], one["memory"], one["processes"]
     soft = f", warned from {size(memory['soft'])} on" if memory["soft"] else ""
     peak = f", at most {size(memory['peak'])} so far" if memory["peak"] else ""
-    held = f", held {one['held'] * 100:.0f}% of the time" if one["held"] else ""
-    share = f", gets {percent(cpu['allowed'])} now" if cpu["allowed"] is not None else ""
+    held = f", kept waiting {one['held']:.0%} of the time" if one["held"] else ""
+    known = cpu["allowed"] not in {None, cpu["limit"]}
+    share = f", gets {percent(cpu['allowed'])} now" if known else ""
     lines = {
         "cpu": f"{_of(percent(cpu['used']), percent(cpu['limit']))}{share}{held}",
         "memory": f"{_of(_bytes(memory['used']), _bytes(memory['limit']))}{soft}{peak}",
@@ -184,8 +215,9 @@ def _details(one: Record) -> list[RenderableType]:
 
 
 def _of(used: str, limit: str) -> str:
-    """Say how much is used of how much there may be."""
-    return f"{used or '?'} of {limit}" if limit else f"{used or '?'}, no limit"
+    """Say how much is used, and how much there may be."""
+    now = used or "not seen"
+    return f"{now}, limit {limit}" if limit else f"{now}, no limit"
 
 
 def _rates(rates: Record | None) -> str:

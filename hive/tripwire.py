@@ -323,15 +323,15 @@ def _write(file: Path, excess: Excess) -> None:
 
 def _read(folder: Path) -> dict[str, Excess]:
     """Read what was written down, by agent the latest."""
-    found = [one for file in folder.glob("*.oom") if (one := _excess(file.read_bytes()))]
+    found = [one for file in folder.glob("*.oom") if (one := _excess(file))]
     return {one.agent: one for one in sorted(found, key=lambda one: one.at)}
 
 
-def _excess(text: bytes) -> Excess | None:
-    """Read back one reason; None where the file is damaged, as by a power cut."""
+def _excess(file: Path) -> Excess | None:
+    """Read back one reason; None where the file is damaged, as by a power cut, or not readable."""
     try:
-        values = json.loads(text)
+        values = json.loads(file.read_bytes())
         largest = tuple(Holding(**one) for one in values["largest"])
-        return Excess(**{**values, "largest": largest})
-    except (ValueError, KeyError, TypeError):
+        return Excess(**{**values, "at": float(values["at"]), "largest": largest})
+    except (OSError, ValueError, KeyError, TypeError):
         return None

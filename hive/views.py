@@ -26,6 +26,9 @@ VERSION = 1
 DEAD = "Pane is dead"
 """How the line begins that tmux writes at the bottom of a dead pane."""
 
+PAUSED = "paused: "
+"""How it begins what is said of the limits of an agent that is paused."""
+
 Record = dict[str, Any]
 Strain = tuple[int, str, str, float]
 """Pressure on the machine: its level (0: none), what hive does about it, why, and since when."""
@@ -184,6 +187,8 @@ def why(  # noqa: PLR0913 - each is a kind of evidence of its own
     """
     rule = wanted.agent.restart
     text, at = outlook(wanted, memory, team, now)
+    if (record["limit"] or "").startswith(PAUSED):
+        text, at = "lets it go on once the pressure on the machine is over", None
     return {
         "version": VERSION,
         "agent": record,
@@ -295,12 +300,18 @@ def names(agents: Iterable[Agent]) -> Record:
     }
 
 
-def deploy(project: str, changes: Iterable[Change], *, dry_run: bool) -> Record:
-    """Build the answer to `deploy`: each change with its reason."""
+def deploy(
+    project: str, changes: Iterable[Change], *, dry_run: bool, limits: bool = False
+) -> Record:
+    """Build the answer to `deploy`: each change with its reason.
+
+    `limits` says whether what all agents together may use changes.
+    """
     return {
         "version": VERSION,
         "project": project,
         "dry_run": dry_run,
+        "limits": limits,
         "changes": [
             {
                 "agent": short(change.agent),

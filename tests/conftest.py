@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -25,6 +26,8 @@ from uuid import uuid4
 import psutil
 import pytest
 import tomli_w
+
+from hive.adapters import hierarchies
 
 ROOT = Path(__file__).resolve().parent.parent
 WORKER = "exec(eval(sys.stdin.readline()))"
@@ -73,6 +76,26 @@ def end(find: Callable[[], Found], timeout: float = 30) -> None:
         if time.monotonic() > until:
             raise AssertionError(f"these can't be ended: {found}")
         time.sleep(0.05)
+
+
+def kernel_groups(pattern: str) -> list[Path]:
+    """Find the kernel's groups named so, where a hive started here could have made them."""
+    mounts, member = Path("/proc/self/mountinfo"), Path("/proc/self/cgroup")
+    if not mounts.exists():
+        return []
+    known = hierarchies.places(os.fsdecode(mounts.read_bytes()), os.fsdecode(member.read_bytes()))
+    folders = {
+        folder
+        for place in known.values()
+        for folder in (Path(place.own), *Path(place.own).parents)
+        if folder.is_relative_to(place.mount)
+    }
+    return sorted(path for folder in folders for path in folder.glob(pattern))
+
+
+def group_name() -> str:
+    """Give an instance's name for groups of a test's own; the run looks whether they are gone."""
+    return f"test-{os.environ['TEST_RUN'][:8]}-{uuid4().hex[:8]}"
 
 
 class Corner:
@@ -189,11 +212,21 @@ class Corner:
         """Find every process this corner started that still lives: pid and command of each."""
         return tagged("TEST_CORNER", self.tag)
 
+    def groups(self) -> list[Path]:
+        """Find the groups in which the kernel holds this corner's launches."""
+        name = self.state / "instance"
+        return kernel_groups(f"hive-{name.read_text().strip()}*") if name.exists() else []
+
     def close(self) -> None:
-        """End everything this corner started, hive or not."""
+        """End everything this corner started, hive or not; it must have left no group."""
         end(self.processes)
         for process in self._started:
             process.communicate(timeout=30)
+        left = self.groups()
+        for group in left:
+            for path in (*group.glob("*/"), group):
+                eventually(partial(hierarchies.removed, str(path)))
+        assert not left, "its supervisor was not to use the kernel's groups, or to remove them"
 
 
 @pytest.fixture
@@ -260,6 +293,7 @@ def _leftovers() -> list[str]:
     with suppress(AssertionError):  # then they are named below
         eventually(lambda: not _still_there(), timeout=30)
     left = [f"process {pid}: {command}" for pid, command in _still_there()]
+    left += [f"group {path}" for path in kernel_groups(f"hive-test-{os.environ['TEST_RUN'][:8]}*")]
     folder = Path(os.environ["TEST_FOLDER"])
     servers = folder / f"tmux-{os.getuid()}"
     left += [f"folder {path}" for path in folder.iterdir() if path != servers]

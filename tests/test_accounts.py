@@ -237,7 +237,7 @@ def test_limits_are_drawn_one_agent_a_line_with_all_below():
     lines = drawn(screen_limits.limits(record()))
 
     assert lines[0] == "limits are held by: cgroup v2"
-    assert lines[1] == "no better means: systemd scope: no user manager answers"
+    assert lines[1] == "for a better means: systemd scope: no user manager answers"
     assert lines[2] == (
         "machine: 2 cores, 91% busy; 3.0G of 8.0G free; load 3.46; work waits for cpu 12%"
     )
@@ -245,8 +245,24 @@ def test_limits_are_drawn_one_agent_a_line_with_all_below():
     assert line_of(lines, "agent  ").split() == ["agent", "cpu", "of", "memory", "of", "doing"]
     assert line_of(lines, "frontend/dev").split()[1:5] == ["50%", "50%", "900M", "1.0G"]
     assert line_of(lines, "frontend/pm").split() == ["frontend/pm", "2%", "12.0M"]
-    assert line_of(lines, "all agents").split()[2:] == ["52%", "120%", "912M", "6.0G"]
-    assert lines[-1] == "2 agents run, 20 may; 1.0G of memory stays free"
+    assert line_of(lines, "all agents  ").split()[2:] == ["52%", "120%", "912M", "6.0G"]
+    assert lines[-2:] == [
+        "cpu: 100% is one core; all agents together get 1.2 cores, 60% of the machine",
+        "2 agents run, 20 may; 1.0G of memory stays free",
+    ]
+
+
+def test_who_does_not_run_is_drawn_with_what_it_is_or_waits_for():
+    reason = "waiting for room: 1 of 1 agents run"
+    waits = account(spec("pm"), use=None, memory=Memory(agent="Task/frontend/pm", reason=reason))
+    down = Memory(agent="Task/frontend/db", state=State.STOPPED)
+
+    found = record(waits, account(spec("db"), use=None, memory=down))
+
+    assert found["agents"][0]["doing"] == reason
+    lines = drawn(screen_limits.limits(found), width=120)
+    assert line_of(lines, "frontend/pm").endswith(reason)
+    assert line_of(lines, "frontend/db").split() == ["frontend/db", "stopped"]
 
 
 def test_what_hive_does_about_a_limit_is_never_cut():
@@ -285,9 +301,9 @@ def test_one_agent_is_drawn_with_all_that_is_known():
     lines = drawn(screen_limits.limits(record(chosen={"Task/frontend/dev"})))
 
     details = {line[:13].strip(): line[13:] for line in lines if line.startswith("  ")}
-    assert details["cpu"] == "50% of 50%, gets 50% now, held 48% of the time"
-    assert details["memory"] == "900M of 1.0G, warned from 800M on, at most 950M so far"
-    assert details["processes"] == "31 of 1000"
+    assert details["cpu"] == "50%, limit 50%, kept waiting 48% of the time"
+    assert details["memory"] == "900M, limit 1.0G, warned from 800M on, at most 950M so far"
+    assert details["processes"] == "31, limit 1000"
     assert details["max age"] == "12h"
     assert details["disk"] == "read 977K/s, written 2K/s"
     assert details["network"] == "received 0K/s, sent 98K/s"
@@ -300,7 +316,7 @@ def test_without_a_supervisor_only_the_limits_are_drawn():
 
     assert lines[0].startswith("no supervisor runs")
     assert not [line for line in lines if "machine" in line or "pressure" in line]
-    assert "  cpu        ? of 50%" in lines
+    assert "  cpu        not seen, limit 50%" in lines
 
 
 def test_limits_of_nobody_say_how_to_begin():
@@ -323,7 +339,7 @@ def test_limits_that_were_set_are_drawn_with_the_lines_to_keep():
 def test_what_all_share_is_drawn_once_it_was_set():
     lines = drawn(screen_limits.limits_set(accounts.limits_set(total=TOTAL), ["[limits]"]))
 
-    assert lines[0] == ("all agents together: cpu 120%, memory 6.0G, agents 20, reserve 1.0G")
+    assert lines[0] == ("all agents together: cpu 1.2 cores, memory 6.0G, agents 20, reserve 1.0G")
 
 
 def test_advice_has_every_field():
@@ -381,11 +397,14 @@ def test_advice_is_drawn_in_two_lines_an_agent_with_what_to_write_below():
 
     assert all(len(line) <= 80 for line in lines)
     first = lines.index(line_of(lines, "frontend/dev  "))
-    assert lines[first].split()[:7] == [
-        "frontend/dev", "1h", "memory", "100M", "100M", "1.0G", "192M",
+    assert lines[first].split()[:6] == [
+        "frontend/dev", "memory", "100M", "100M", "1.0G", "192M",
     ]  # fmt: skip
-    assert ["cpu", "20%", "20%", "30%", "30%", "fits"] in [line.split() for line in lines]
-    assert line_of(lines, "frontend/pm: ") == ("frontend/pm: it was seen for 1m; advice needs 10m")
+    below = "seen for 1h cpu 20% 20% 30% 30% fits"
+    assert below.split() in [line.split() for line in lines]
+    assert line_of(lines, "frontend/pm: ") == (
+        "frontend/pm: too little was seen of it: advice needs 10m"
+    )
     assert lines[-2:] == ["[teams.frontend.agents.dev]", 'memory = "192MB"']
 
 
@@ -408,7 +427,14 @@ def test_a_leak_is_named():
 def test_advice_for_one_never_seen_says_so():
     lines = drawn(screen_limits.advice(accounts.advice([advised(spec(), seconds=0.0)])))
 
-    assert line_of(lines, "memory  ").split()[:4] == ["frontend/dev", "never", "memory", "none"]
+    assert line_of(lines, "frontend/dev ").split() == [
+        "frontend/dev",
+        "memory",
+        "none",
+        "not",
+        "yet",
+    ]
+    assert line_of(lines, "  never seen").split() == ["never", "seen", "cpu", "none", "not", "yet"]
     assert drawn(screen_limits.advice(accounts.advice([]))) == [
         "no agents: `hive deploy` starts some"
     ]

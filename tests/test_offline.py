@@ -178,6 +178,19 @@ def test_advice_is_given_from_what_was_written_down(state):
     ]
 
 
+def test_a_dry_run_of_a_deploy_tells_whether_limits_of_all_change(state):
+    said = {"agents": 3}
+    with Store.open(state.db) as store:
+        store.note(BOUND + "Task", json.dumps(said))
+
+    same, other, none = (
+        Offline(state).deploy("Task", [to_dict(PM)], {}, dry_run=True, ceiling=ceiling)["limits"]
+        for ceiling in (said, {"agents": 4}, None)
+    )
+
+    assert (same, other, none) == (False, True, True)
+
+
 def test_a_dry_run_of_a_deploy_tells_the_changes(state):
     wanted = [to_dict(DEV), to_dict(replace(PM, name="new"))]
 

@@ -243,6 +243,13 @@ def test_why_says_what_is_next_and_when():
     }
 
 
+def test_why_says_that_a_paused_agent_goes_on():
+    record = views.agent_record(WANTED, RUNNING, 0.0, 0, "paused: the load is 30")
+
+    text = "lets it go on once the pressure on the machine is over"
+    assert why(record=record)["next"] == {"text": text, "time": None}
+
+
 def test_why_has_the_last_certificate_or_null():
     assert why(deaths=[])["certificate"] is None
     assert why()["certificate"] == {
@@ -368,6 +375,7 @@ def test_a_deploy_tells_each_change():
         "version": 1,
         "project": "Task",
         "dry_run": True,
+        "limits": False,
         "changes": [
             {
                 "agent": "frontend/dev",

@@ -28,8 +28,16 @@ Children = Callable[[int], Iterable[int]]
 ROUNDS = 10
 """How often what was born meanwhile is looked for, at most, before all count as stopped."""
 
-PATIENCE = 2.0
-"""How many seconds `kill` takes at most."""
+PATIENCE = 1.0
+"""How many seconds one call of `kill` takes, about, where it is given no others."""
+
+MOMENT = 0.002
+"""How many seconds a shell is given to stop before it is left for the next time."""
+
+_STOPPED = frozenset("Tt")
+
+_STILL = frozenset("TtD")
+"""What runs no code: D waits for the disk, or for a child it lent its memory to (vfork)."""
 
 _SERVER = "tmux: server"
 """A server that was just born may be hive's own, so it is not found by descent: `know` tells."""
@@ -146,11 +154,12 @@ class Brake:
         self._known: dict[Key, Process] = {self._root: root}
         self._counted: dict[Key, Process] = {self._root: root}
         self._held: dict[Key, None] = {}
+        self._done: set[Key] = set()
 
     @property
-    def held(self) -> bool:
-        """Whether anything stands still because of us."""
-        return bool(self._held)
+    def alive(self) -> bool:
+        """Whether anything but the root is in reach and was not killed, by the latest look."""
+        return bool(self._living())
 
     @property
     def escaped(self) -> frozenset[Key]:
@@ -167,7 +176,7 @@ class Brake:
         return frozenset(
             key
             for key, one in self._known.items()
-            if one.state in {"T", "t"} and key not in self._held
+            if one.state in _STOPPED and key not in self._held
         )
 
     def know(self, tree: Iterable[Process], never: Collection[int] = ()) -> None:
@@ -194,16 +203,20 @@ class Brake:
         self._counted = self._known
         return spent
 
-    def stop(self) -> None:
+    def stop(self) -> bool:
         """Stop all that the latest look saw, parents first, and what was born meanwhile.
 
         What somebody else had stopped is left alone, and what was let go on behind our back is
-        stopped again.
+        stopped again. False where more is to be stopped soon: a shell takes its time, and would
+        see its jobs stop and say so if they did before it, or more are born all the time.
         """
+        asked: set[Key] = set()
         for _ in range(ROUNDS):
-            if not self._stop_known():
-                break
+            fresh, whole = self._stop_known(asked)
+            if not whole or not fresh:
+                return whole
             self._scan()
+        return False
 
     def go(self) -> None:
         """Let all that we stopped go on, children first.
@@ -216,30 +229,22 @@ class Brake:
                 self._grips.signal(key, SIGTSTP)
         self._held = {}
 
-    def kill(self) -> int:
-        """End all of them but the root, also those that are born meanwhile.
+    def kill(self, seconds: float = PATIENCE) -> int:
+        """End all of them but the root, also those that are born meanwhile; give how many.
 
-        It takes `PATIENCE` seconds at most, and then leaves nothing stopped. Gives how many
-        were killed.
+        All are stopped before the first is killed: what stands still has no children. Where the
+        time is not enough for that (a fork bomb), what was stopped stays so, and the next call
+        goes on from there. `alive` tells whether one is needed.
         """
-        until = time.monotonic() + PATIENCE
-        killed: set[Key] = set()
-        calm = 0
-        while calm < 2 and time.monotonic() < until:  # one look may miss what is just being born
-            self._freeze(time.monotonic() + PATIENCE / 4)
-            living = self._living()
-            calm = 0 if living else calm + 1
-            for key in reversed(living):
-                if self._grips.signal(key, SIGKILL):
-                    killed.add(key)
-                self._grips.drop(key)
-            if living:
-                time.sleep(0.005)  # they need a moment to end
+        until = time.monotonic() + seconds
+        killed = 0
+        self._scan()
+        while self.alive and self._freeze(until):
+            for key in reversed(self._living()):
+                killed += self._grips.signal(key, SIGKILL)
+                self._done.add(key)
             self._scan()
-        for key in reversed(self._living()):
-            self._grips.signal(key, SIGCONT)
-        self._held = {}
-        return len(killed)
+        return killed
 
     def close(self) -> None:
         """Let everything go on, and keep nothing."""
@@ -247,50 +252,108 @@ class Brake:
         for key in self._known:
             self._grips.drop(key)
 
-    def _living(self) -> list[Key]:
-        return [key for key, one in self._known.items() if key != self._root and not one.dead]
+    def _living(self) -> dict[Key, Process]:
+        """Give what lives, in reach and not killed yet, parents first."""
+        return {
+            key: one
+            for key, one in self._known.items()
+            if key != self._root and not one.dead and key not in self._done
+        }
 
-    def _freeze(self, until: float) -> None:
-        """Stop everything, so that nothing more is born."""
-        stopped: set[Key] = set()
-        calm = 0
-        while calm < 2 and time.monotonic() < until:
-            fresh = [key for key in self._living() if key not in stopped]
-            calm = 0 if fresh else calm + 1
+    def _freeze(self, until: float) -> bool:
+        """Stop everything until nothing runs; False where the time was not enough."""
+        asked: set[Key] = set()
+        while time.monotonic() < until:
+            fresh = [key for key in self._living() if key not in asked]
             for key in fresh:
-                self._grips.signal(key, SIGSTOP)
-            stopped.update(fresh)
+                if self._grips.signal(key, SIGSTOP):
+                    self._held.setdefault(key)
+                    asked.add(key)
+                else:
+                    self._done.add(key)
+            if not fresh:
+                time.sleep(0.001)  # a busy process needs a moment to stop
             self._scan()
+            if all(key in asked and one.state in _STILL for key, one in self._living().items()):
+                return True
+        return False
 
-    def _stop_known(self) -> int:
-        """Stop what runs; give how many did: until they stand still they may have children."""
-        count = 0
-        for key, one in self._known.items():
-            if key == self._root or one.dead or one.state in {"T", "t"}:
+    def _stop_known(self, asked: set[Key]) -> tuple[bool, bool]:
+        """Stop what runs and was not asked yet; give whether any did, and whether all may stop.
+
+        A shell that controls jobs must stand still before its jobs do.
+        """
+        shells = self._shells()
+        spared: set[int] = set()
+        fresh = False
+        for key, one in self._living().items():
+            if one.parent in spared:
+                spared.add(one.pid)
                 continue
-            if self._grips.signal(key, SIGSTOP):
-                self._held.setdefault(key)
-                count += 1
-        return count
+            if one.state not in _STOPPED and key not in asked:
+                asked.add(key)
+                if self._grips.signal(key, SIGSTOP):
+                    self._held.setdefault(key)
+                    fresh = True
+            if one.pid in shells and key in self._held and not _stands_still(one):
+                spared.add(one.pid)
+        return fresh, not spared
+
+    def _shells(self) -> set[int]:
+        """Give the pids of those that have children in other process groups than their own."""
+        groups = {pid: _group(pid) for pid, _ in self._known}
+        return {
+            one.parent
+            for one in self._known.values()
+            if groups[one.pid] != groups.get(one.parent, groups[one.pid])
+        }
 
     def _scan(self) -> None:
-        """See which of the known still are, and find what descends from them."""
+        """See which of the known still are, and find what descends from them, parents first."""
+        now = {key: procs.process(key[0]) for key in self._known}
+        alive = {
+            one.pid: one for (_, started), one in now.items() if one and one.started == started
+        }
         children = self._children()
-        now = [procs.process(pid) for pid, _ in self._known]
-        found = [
-            one
-            for one, (_, started) in zip(now, self._known, strict=True)
-            if one is not None and one.started == started
-        ]
-        seen = {one.pid for one in found} | self._never
-        for one in found:  # it grows while it is walked: parents come before their children
-            for pid in children(one.pid):
-                child = None if pid in seen else procs.process(pid)
-                if child is None or child.parent != one.pid or child.name == _SERVER:
-                    continue
-                seen.add(pid)
-                found.append(child)
-        before, self._known = self._known, {(one.pid, one.started): one for one in found}
+        found: dict[int, Process] = {}
+        for top in sorted(alive.values(), key=lambda one: one.parent in alive):
+            below = [] if top.pid in found else [top]
+            for one in below:  # it grows while it is walked
+                found[one.pid] = one
+                for pid in children(one.pid):
+                    if pid in found or pid in self._never:
+                        continue
+                    child = alive.get(pid) or _born(pid)
+                    if child is not None and child.parent == one.pid:
+                        below.append(child)
+        before, self._known = self._known, {(one.pid, one.started): one for one in found.values()}
         for key in before.keys() - self._known.keys():
             self._grips.drop(key)
             self._held.pop(key, None)
+            self._done.discard(key)
+
+
+def _born(pid: int) -> Process | None:
+    """Look at a process that was not known."""
+    one = procs.process(pid)
+    return None if one is None or one.name == _SERVER else one
+
+
+def _group(pid: int) -> int:
+    """Give a process's group; 0 where it has ended or may not be asked."""
+    try:
+        return os.getpgid(pid)
+    except (ProcessLookupError, PermissionError):
+        return 0
+
+
+def _stands_still(one: Process) -> bool:
+    """Give a process that was told to stop a moment to do so; whether it did."""
+    until = time.monotonic() + MOMENT
+    seen: Process | None = one
+    while seen is not None and seen.state not in _STILL and not seen.dead:
+        if time.monotonic() > until:
+            return False
+        time.sleep(MOMENT / 20)
+        seen = procs.process(one.pid)
+    return True

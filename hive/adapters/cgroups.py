@@ -18,20 +18,24 @@ from pathlib import Path
 
 from hive.adapters.groups import GroupUse
 from hive.adapters.hierarchies import (
+    THREADS,
     V1,
     V2,
-    Counter,
     Place,
     Setting,
     Version,
     bases,
     cores_above,
     cores_of,
+    descent,
     enable,
     inside,
+    killed,
+    members,
     places,
     read,
     removed,
+    used,
     write,
 )
 from hive.adapters.launch import Berth
@@ -39,11 +43,14 @@ from hive.core.limits import Limits
 from hive.core.wording import size
 from hive.errors import HiveError
 
-_THREADS = 10
-"""The kernel counts threads, a limit says processes: so many may each have on average."""
+_LEAVING = 1.0
+"""Seconds in which the kernel has to see that processes have left a group."""
 
 _LONGEST = 160
 """How much of an agent's id is in the name of its groups: a name has at most 255 characters."""
+
+_PROBE = "-probe-"
+"""What follows a hive's name in that of a group which is only made to try."""
 
 _STRANGE = re.compile(r"[^A-Za-z0-9_.-]")
 
@@ -57,15 +64,15 @@ def find(version: Version, instance: str) -> tuple[Cgroups | None, str]:
     A group is made, limited, entered and removed to know it.
     """
     try:
-        mounted = Path("/proc/self/mountinfo").read_text(encoding="utf-8")
-        member = Path("/proc/self/cgroup").read_text(encoding="utf-8")
+        mounted = os.fsdecode(Path("/proc/self/mountinfo").read_bytes())
+        member = os.fsdecode(Path("/proc/self/cgroup").read_bytes())
     except FileNotFoundError:
         return None, "only Linux has control groups"
     where = places(mounted, member)
     choices, why = (_choices_v1 if version is V1 else _choices_v2)(where)
     most = cores_above(where["cpu"]) if version.strict and choices else None
     for chosen in choices:
-        why = _trial(Cgroups(version, f"{instance}-probe-{os.getpid()}", chosen, most), chosen)
+        why = _trial(Cgroups(version, f"{instance}{_PROBE}{os.getpid()}", chosen, most), chosen)
         if not why:
             return Cgroups(version, instance, chosen, most), ""
     return None, why
@@ -120,11 +127,7 @@ def _trial(groups: Cgroups, chosen: Mapping[str, str]) -> str:
             return f"`{base}` has processes of its own, so groups inside can't have limits"
         return f"`{base}` may not be changed: {error.strerror}"
     finally:
-        for _ in range(100):  # the kernel takes a moment to see that a process has left
-            groups.leave()
-            if groups.gone():
-                break
-            time.sleep(0.01)
+        groups.leave()
 
 
 class Cgroups:
@@ -176,7 +179,7 @@ class Cgroups:
         """Move running processes in, with all that descends from them; some may have ended."""
         doors = [f"{one}/cgroup.procs" for one in self._places(_name(agent, launch))]
         roots, moved = frozenset(pids), set[int]()
-        while outside := _descent(roots | moved) - moved - self.holds(agent, launch):
+        while outside := descent(roots | moved) - moved - self.holds(agent, launch):
             for pid in outside:
                 with _told(agent), suppress(ProcessLookupError):  # it has ended
                     for door in doors:
@@ -202,35 +205,19 @@ class Cgroups:
     def holds(self, agent: str, launch: str) -> frozenset[int]:
         """Give the processes inside; none where there is no group."""
         last = self._unique[-1]  # what is in here is in all of them
-        text = read(f"{last}/{_name(agent, launch)}/cgroup.procs")
-        return frozenset(map(int, text.split()))
+        return members(f"{last}/{_name(agent, launch)}")
 
     def use(self, agent: str, launch: str) -> GroupUse | None:
         """Give what the kernel counted for a launch; None where there is no group.
 
         The CPU is 0 where version 1 lacks its `cpuacct`.
         """
-        name, version = _name(agent, launch), self._version
-        if not self._there(name):
-            return None
-        memory = self._count(name, version.memory) - self._count(name, version.cache)
-        return GroupUse(
-            cpu=self._count(name, version.cpu),
-            memory=max(0, int(memory)),
-            peak=int(self._count(name, version.peak)),
-            oom_kills=int(self._count(name, version.oom_kills)),
-            throttled=self._count(name, version.throttled),
-        )
+        name = _name(agent, launch)
+        return self._used(name) if self._there(name) else None
 
     def kill(self, agent: str, launch: str) -> bool:
         """Kill all that is inside at once; False where the kernel can't, and nothing was done."""
-        try:
-            write(f"{self._unique[0]}/{_name(agent, launch)}/cgroup.kill", "1")
-        except OSError as error:
-            if error.errno in {errno.ENOENT, errno.ENODEV}:  # an older kernel, or no group
-                return False
-            raise
-        return True
+        return killed(f"{self._unique[0]}/{_name(agent, launch)}")
 
     def tidy(self, keep: Collection[str]) -> None:
         """Remove the groups of all launches but these, as far as they are empty."""
@@ -242,10 +229,21 @@ class Cgroups:
                     self._remove(f"{parent}/{name}")
 
     def leave(self) -> None:
-        """Remove every group of this hive that is empty, and their parent."""
-        self.tidy(())
-        for parent in self._unique:
-            self._remove(parent)
+        """Remove every group of this hive that is empty, and their parent.
+
+        With them goes what a hive that was killed had only made to try.
+        """
+        end = time.monotonic() + _LEAVING
+        while True:
+            self.tidy(())
+            for parent in self._unique:
+                base, _, own = parent.rpartition("/")
+                tried = [one for one in inside(base) if one.startswith(f"{own}{_PROBE}")]
+                for name in (own, *tried):
+                    self._remove(f"{base}/{name}")
+            if self.gone() or time.monotonic() > end:
+                return
+            time.sleep(0.01)
 
     def gone(self) -> bool:
         """Whether nothing of this hive is left, nor was ever made."""
@@ -293,7 +291,7 @@ class Cgroups:
 
     def _apply(self, name: str, limits: Limits, who: str) -> None:
         """Write what changed; what a file refuses for what the next one says, after that."""
-        threads = _THREADS * limits.processes if name else None
+        threads = THREADS * limits.processes if name else None
         wanted = self._version.settings(self._cores(limits.cpu), limits.memory, threads)
         late = [one for one in wanted if not self._put(name, one, who)]
         for one in late:
@@ -319,7 +317,7 @@ class Cgroups:
 
     def _refused(self, error: OSError, name: str, one: Setting, who: str) -> HiveError:
         if error.errno == errno.EBUSY and one.controller == "memory":
-            uses = size(self._count(name, self._version.memory))
+            uses = size(self._used(name).memory)
             return HiveError(
                 f"it uses {uses}, so the kernel can't hold it to {size(int(one.value))}",
                 where=who,
@@ -349,12 +347,8 @@ class Cgroups:
             if now is not None and now > cores:
                 self._put(name, self._version.settings(cores, None, None)[0], name)
 
-    def _count(self, name: str, counter: Counter) -> float:
-        parent = self._parents.get(counter.controller)
-        text = read(f"{parent}/{name}/{counter.file}") if parent else b""
-        if counter.key:
-            text = (b"\n" + text).partition(b"\n" + counter.key + b" ")[2].partition(b"\n")[0]
-        return int(text or 0) * counter.unit
+    def _used(self, name: str) -> GroupUse:
+        return used(self._version, {one: self._path(one, name) for one in self._parents})
 
 
 def _name(agent: str, launch: str) -> str:
@@ -364,24 +358,6 @@ def _name(agent: str, launch: str) -> str:
 def _plain(launch: str) -> str:
     """Give a launch's part of a name: the last one, so it has no dot."""
     return _STRANGE.sub("_", launch).replace(".", "_")
-
-
-def _descent(pids: Iterable[int]) -> set[int]:
-    """Give these processes and all that descend from them."""
-    found, todo = set[int](), set(pids)
-    while todo:
-        found |= todo
-        todo = {child for pid in todo for child in _children(pid)} - found
-    return found
-
-
-def _children(pid: int) -> list[int]:
-    """Give a process's children, whichever of its threads made them."""
-    with suppress(FileNotFoundError, ProcessLookupError):  # it has ended
-        threads = os.listdir(f"/proc/{pid}/task")  # noqa: PTH208
-        files = [read(f"/proc/{pid}/task/{thread}/children") for thread in threads]
-        return [int(child) for text in files for child in text.split()]
-    return []
 
 
 @contextmanager

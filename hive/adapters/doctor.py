@@ -23,7 +23,7 @@ from hive.adapters.machine import Machine
 from hive.adapters.state import SOCKET_BYTES, State, holder
 from hive.core.limits import reserve_of
 from hive.core.wording import count, size
-from hive.errors import HiveError, TimedOut
+from hive.errors import HiveError, TimedOut, WrongInput
 
 ANSWER = 5.0
 """Seconds a supervisor gets to answer before it is taken for hung."""
@@ -286,12 +286,23 @@ def _limits(_patient: _Patient) -> Iterator[Finding]:
 
 def _means(patient: _Patient) -> Iterator[Finding]:
     """Tell by which means agents are held inside their limits, and what would give a better one."""
-    found = groups.find(scan.instance(patient.state) or "doctor", patient.environ)
-    if found.groups:
-        what = f"the kernel holds agents inside their limits: {found.name}"
+    name, better = _found_means(patient)
+    if name == groups.PORTABLE:
+        what = f"hive holds agents inside their limits without the kernel's help: {name}"
     else:
-        what = f"hive holds agents inside their limits without the kernel's help: {found.name}"
-    yield Finding(ok=True if found.groups else None, what=what, fix=_better(found.better))
+        what = f"the kernel holds agents inside their limits: {name}"
+    fix = _better(better)
+    yield Finding(ok=None if name == groups.PORTABLE else True, what=what, fix=fix)
+
+
+def _found_means(patient: _Patient) -> tuple[str, str]:
+    """Give the means that the supervisor uses, or would use, and why it is no better one."""
+    try:
+        record = channel.ask(str(patient.state.socket), "limits", {}, timeout=patient.answer)
+    except (channel.Unreachable, TimedOut, WrongInput):  # no supervisor can say it
+        found = groups.find(scan.instance(patient.state) or "doctor", patient.environ)
+        return found.name, found.better
+    return record["means"]["name"], record["means"]["better"]
 
 
 def _better(why: str) -> str:
@@ -300,7 +311,7 @@ def _better(why: str) -> str:
         return "nothing to do: the kernel's means are Linux's"
     booted = Path("/run/systemd/system").is_dir()
     hints = [hint for sign, hint in _HINTS if booted and sign in why]
-    return "; ".join([*hints, why])
+    return "; ".join([*hints, *([f"for a better means: {why}"] if why else [])])
 
 
 def _memory(_patient: _Patient) -> Iterator[Finding]:

@@ -164,12 +164,10 @@ def _close_panes(state: State, seen: dict[str, bool], timeout: float) -> list[st
 def _leave_groups(state: State) -> list[str]:
     """Remove the groups in which the kernel held launches, as far as they are empty by now."""
     try:
-        found = groups.find(scan.instance(state), os.environ)
-        if found.groups:
-            found.groups.leave()
+        left = groups.leave(scan.instance(state), os.environ)
     except (HiveError, OSError) as error:
-        return [f"could not remove the kernel's groups: {error}"]
-    return []
+        left = [str(error)]
+    return [f"could not remove the kernel's groups: {why}" for why in left]
 
 
 def _lock_held(state: State) -> str:

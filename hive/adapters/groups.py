@@ -12,7 +12,7 @@ from typing import Protocol
 
 from hive.adapters.launch import Berth
 from hive.core.limits import VARIABLE, Limits
-from hive.errors import WrongInput
+from hive.errors import HiveError, WrongInput
 
 PORTABLE = "portable"
 """The means that needs no kernel's help: looking, and stopping what is too fast."""
@@ -120,6 +120,22 @@ def find(instance: str, environ: Mapping[str, str]) -> Found:
             return Found(groups=groups, name=name, better="; ".join(reasons))
         reasons.append(f"{name}: {why}")
     return Found(groups=None, name=PORTABLE, better="; ".join(reasons))
+
+
+def leave(instance: str, environ: Mapping[str, str]) -> list[str]:
+    """Remove what any of the kernel's means has left of a hive, as far as it is empty.
+
+    A hive may have been held by another means before. Gives what could not be removed and why.
+    """
+    said: list[str] = []
+    for name in ORDER:
+        groups, _ = _try(name, instance, environ)
+        try:
+            if groups:
+                groups.leave()
+        except HiveError as error:
+            said.append(f"{name}: {error.what}")
+    return said
 
 
 def _named(word: str, instance: str, environ: Mapping[str, str]) -> Found:

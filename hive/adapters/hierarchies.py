@@ -1,15 +1,22 @@
 """The kernel's control groups as files: what version 1 and 2 are like, and where they are.
 
 Nothing is assumed about paths: the kernel tells what is mounted, and which group hive is in.
+Plain strings and descriptors instead of `Path`: all of it is asked for each launch at each look.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
+
+from hive.adapters.groups import GroupUse
+
+THREADS = 10
+"""The kernel counts threads, a limit says processes: so many may each have on average."""
 
 _PERIOD = 100_000
 """Microseconds in which a group may use its CPU limit: the kernel's own default."""
@@ -21,6 +28,12 @@ _ENDLESS = 1 << 60
 """Bytes that no machine has: version 1 shows the largest number of whole pages there is."""
 
 _PART = 65536
+
+GONE = {errno.ENOENT, errno.ENODEV, errno.ESRCH}
+"""The file, its group, or the process it tells of is not there any more."""
+
+_KEPT = {errno.EBUSY, errno.ENOTEMPTY, errno.EACCES, errno.EPERM}
+"""Something is inside a group, or another user made it."""
 
 
 class Setting(NamedTuple):
@@ -228,39 +241,107 @@ def inside(path: str) -> list[str]:
 
 
 def removed(path: str) -> bool:
-    """Remove a directory; False where something is inside."""
+    """Remove a directory; False where something is inside, or it is another user's."""
     try:
         os.rmdir(path)  # noqa: PTH106
     except FileNotFoundError:
         return True
     except OSError as error:
-        if error.errno == errno.EBUSY:
+        if error.errno in _KEPT:
             return False
         raise
     return True
+
+
+def members(path: str) -> frozenset[int]:
+    """Give the processes in a group; none where it is gone."""
+    return frozenset(map(int, read(f"{path}/cgroup.procs").split()))
+
+
+def killed(path: str) -> bool:
+    """Kill all that is in a group at once; False where it is gone, or Linux is before 5.14.
+
+    Raises OSError where the kernel refuses it otherwise.
+    """
+    try:
+        write(f"{path}/cgroup.kill", "1")
+    except OSError as error:
+        if error.errno in GONE:
+            return False
+        raise
+    return True
+
+
+def used(version: Version, folders: Mapping[str, str]) -> GroupUse:
+    """Read what the kernel counted for a group; `folders` are its directories by controller.
+
+    What the kernel does not tell is 0.
+    """
+    cpu, throttled, memory, cache, peak, oom_kills = (
+        _count(folders.get(one.controller, ""), one)
+        for one in (
+            *(version.cpu, version.throttled, version.memory),
+            *(version.cache, version.peak, version.oom_kills),
+        )
+    )
+    return GroupUse(
+        cpu=cpu,
+        memory=max(0, int(memory - cache)),
+        peak=int(peak),
+        oom_kills=int(oom_kills),
+        throttled=throttled,
+    )
+
+
+def ooms(version: Version, folder: str) -> int:
+    """Read how many of a group's processes the kernel killed for want of memory."""
+    return int(_count(folder, version.oom_kills))
+
+
+def _count(folder: str, counter: Counter) -> float:
+    text = read(f"{folder}/{counter.file}") if folder else b""
+    if counter.key:
+        text = (b"\n" + text).partition(b"\n" + counter.key + b" ")[2].partition(b"\n")[0]
+    return int(text or 0) * counter.unit
+
+
+def descent(pids: Iterable[int]) -> set[int]:
+    """Give these processes and all that descend from them; what has ended has no children."""
+    found, todo = set[int](), set(pids)
+    while todo:
+        found |= todo
+        todo = {child for pid in todo for child in _children(pid)} - found
+    return found
+
+
+def _children(pid: int) -> list[int]:
+    """Give a process's children, whichever of its threads made them."""
+    with suppress(FileNotFoundError, ProcessLookupError):  # it has ended
+        threads = os.listdir(f"/proc/{pid}/task")  # noqa: PTH208
+        files = [read(f"/proc/{pid}/task/{thread}/children") for thread in threads]
+        return [int(child) for text in files for child in text.split()]
+    return []
 
 
 def read(file: str) -> bytes:
     """Read a small file whole; empty where it, or what it tells of, is gone."""
     parts = []
     try:
-        fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return b""
-    try:
-        while part := os.read(fd, _PART):
-            parts.append(part)
+        fd = os.open(file, os.O_RDONLY)
+        try:
+            while part := os.read(fd, _PART):
+                parts.append(part)
+        finally:
+            os.close(fd)
     except OSError as error:
-        if error.errno not in {errno.ENODEV, errno.ESRCH}:
+        if error.errno not in GONE:
             raise
-    finally:
-        os.close(fd)
     return b"".join(parts)
 
 
 def write(file: str, value: str) -> None:
     """Say something to the kernel; raises OSError where it is refused."""
-    fd = os.open(file, os.O_WRONLY | os.O_CLOEXEC)
+    fd = os.open(file, os.O_WRONLY)
     try:
         os.write(fd, value.encode())
     finally:

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from hive.adapters.storefile import PATIENCE, Damaged, StoreFile
+from hive.adapters.storefile import Damaged, StoreFile
 from hive.core.accounting import Sample
 from hive.errors import HiveError
 
@@ -30,6 +30,9 @@ MINUTES = 3 * 24 * HOUR
 
 HOURS = 365 * 24 * HOUR
 """For how many seconds hours are kept."""
+
+PATIENCE = 1.0
+"""Seconds to wait for another process's write: the supervisor's loop stands still meanwhile."""
 
 VERSION = 1
 
@@ -141,7 +144,8 @@ class Ledger:
     def thin(self, now: float) -> None:
         """Make minutes and hours of what is old enough, and forget what is a year old.
 
-        To be called once a minute or so; what was missed is done by the next call.
+        To be called once a minute or so; what was missed is done by the next call. Now and then
+        it also works the write-ahead log in, which waits for the disk twice.
         """
         self._again(lambda file: _thin(file, int(now)))
 
@@ -168,23 +172,25 @@ class Ledger:
         file = StoreFile(self._path, patience=self._patience, waits=False)
         try:
             with file.told():
-                self._check(file)
+                known = self._known(file)
             file.prepare()
-            with file.writing() as connection:
-                for statement in _SCHEMA:
-                    connection.exec_driver_sql(statement)
+            if not known:
+                with file.writing() as connection:
+                    for statement in _SCHEMA:
+                        connection.exec_driver_sql(statement)
         except BaseException:
             file.close()
             raise
         return file
 
-    def _check(self, file: StoreFile) -> None:
-        """Refuse a file that is not a ledger as this hive writes it."""
+    def _known(self, file: StoreFile) -> bool:
+        """Whether it has our tables already; refuses a file that is not a ledger of this hive."""
         version = file.connection.exec_driver_sql("PRAGMA user_version").scalar_one()
         listed = file.connection.exec_driver_sql("SELECT count(*) FROM sqlite_master")
         if version != VERSION and (version or listed.scalar_one()):
             what = f"this is not a ledger of usage that this hive knows (version {version})"
             raise Damaged(what, where=str(self._path))
+        return bool(version)
 
     def _again(self, work: Callable[[StoreFile], None]) -> None:
         """Do the work; where the file turns out to be damaged, do it with a new one."""
@@ -223,7 +229,6 @@ class Ledger:
             ]
             into = f"INSERT OR REPLACE INTO fine (at, agent, {_COLUMNS}) VALUES ({marks})"  # noqa: S608
             connection.exec_driver_sql(into, rows)
-        file.checkpoint()
 
     def _name(self, file: StoreFile, agents: set[str]) -> None:
         """Learn the numbers of these agents, giving new ones where they have none."""

@@ -104,7 +104,7 @@ def _inodes(pids: Iterable[int]) -> Iterator[int]:
         for name in names:
             try:
                 target = os.readlink(f"{folder}/{name}")  # noqa: PTH115 - as above
-            except _HIDDEN:  # closed meanwhile
+            except OSError:  # closed meanwhile, hidden, or a path too long to be told
                 continue
             if target.startswith("socket:["):
                 yield int(target[8:-1])

@@ -145,6 +145,8 @@ class Node:
 
     def _opening(self, one: Launching) -> Opening:
         spec = one.spec
+        if not self._state.launches.is_dir():  # it was deleted
+            self._state.prepare()
         extra = self.tags(spec, one.launch)
         argv = launch.prepare(self._state.launches, one.launch, spec, extra, one.inherit, one.berth)
         return Opening(spec=spec, launch=one.launch, argv=argv, pane=one.pane)

@@ -15,14 +15,26 @@ import shlex
 import subprocess
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 
 from hive.adapters.groups import GroupUse
-from hive.adapters.hierarchies import V2, Counter, Setting, inside, places, read
+from hive.adapters.hierarchies import (
+    GONE,
+    THREADS,
+    V2,
+    Setting,
+    descent,
+    inside,
+    killed,
+    members,
+    ooms,
+    places,
+    read,
+    used,
+    write,
+)
 from hive.adapters.launch import Berth
 from hive.adapters.systemd import (
-    THREADS,
     TIMEOUT,
     Bus,
     Properties,
@@ -56,7 +68,8 @@ class Scopes:
         self._told: dict[str, Limits] = {}
         self._last: dict[str, GroupUse] = {}
         self._ceiling: tuple[float | None, int | None] = (None, None)
-        self._gone = _ooms(self._folder) - sum(_ooms(self._path(one)) for one in self._launches())
+        known = sum(_ooms(self._path(one)) for one in self._launches())
+        self._gone = _ooms(self._folder) - known
 
     def prepare(self, agent: str, launch: str, limits: Limits) -> Berth:
         """Say how a launch's root gets into a scope with these limits before it runs anything.
@@ -99,7 +112,7 @@ class Scopes:
         if not self._there(launch) and not self._found(agent, launch, roots):
             return
         moved = set[int]()
-        while outside := _descent(roots | moved) - moved - self.holds(agent, launch):
+        while outside := descent(roots | moved) - moved - self.holds(agent, launch):
             for pid in outside:
                 _move(pid, f"{self._path(launch)}/cgroup.procs")
             moved |= outside
@@ -114,7 +127,7 @@ class Scopes:
 
     def holds(self, agent: str, launch: str) -> frozenset[int]:  # noqa: ARG002 - launches are unique
         """Give the processes inside; none where there is no scope."""
-        return frozenset(map(int, read(f"{self._path(launch)}/cgroup.procs").split()))
+        return members(self._path(launch))
 
     def use(self, agent: str, launch: str) -> GroupUse | None:  # noqa: ARG002 - see holds
         """Give what the kernel counted for a launch; None where there is no scope.
@@ -123,7 +136,7 @@ class Scopes:
         lays to its charge what the slice counted of kills that no other launch explains.
         """
         if self._there(launch):
-            self._last[launch] = _use(self._path(launch))
+            self._last[launch] = used(V2, dict.fromkeys(V2.needs, self._path(launch)))
             return self._last[launch]
         last = self._last.get(launch)
         if last is None:
@@ -135,13 +148,7 @@ class Scopes:
 
     def kill(self, agent: str, launch: str) -> bool:  # noqa: ARG002 - see holds
         """Kill all that is inside at once; False where the kernel can't, and nothing was done."""
-        try:
-            fd = os.open(f"{self._path(launch)}/cgroup.kill", os.O_WRONLY | os.O_CLOEXEC)
-        except FileNotFoundError:  # no scope, or Linux before 5.14
-            return False
-        with os.fdopen(fd, "wb", buffering=0) as file, suppress(OSError):  # it just ended
-            file.write(b"1")
-        return True
+        return killed(self._path(launch))
 
     def tidy(self, keep: Collection[str]) -> None:
         """Forget all launches but these; systemd removes their scopes itself."""
@@ -155,7 +162,7 @@ class Scopes:
     def leave(self) -> None:
         """Stop the slice, if nothing is in it any more, and forget what it was told."""
         self.tidy(())
-        if b"populated 0" not in read(f"{self._folder}/cgroup.events"):
+        if not _soon(lambda: b"populated 0" in read(f"{self._folder}/cgroup.events")):
             return
         self._bus.call("StopUnit", "ss", self._slice, "replace")
         self._bus.call("RevertUnitFiles", "as", "1", self._slice)
@@ -254,61 +261,19 @@ def _says(path: str, setting: Setting) -> bool:
     return said == setting.value or (setting.optional and not said)
 
 
-def _use(path: str) -> GroupUse:
-    return GroupUse(
-        cpu=_count(path, V2.cpu),
-        memory=max(0, int(_count(path, V2.memory) - _count(path, V2.cache))),
-        peak=int(_count(path, V2.peak)),
-        oom_kills=_ooms(path),
-        throttled=_count(path, V2.throttled),
-    )
-
-
 def _ooms(path: str) -> int:
-    return int(_count(path, V2.oom_kills))
-
-
-def _count(path: str, counter: Counter) -> float:
-    """Read a number; 0 where the kernel does not tell it."""
-    text = read(f"{path}/{counter.file}")
-    if counter.key:
-        text = (b"\n" + text).partition(b"\n" + counter.key + b" ")[2].partition(b"\n")[0]
-    return int(text or 0) * counter.unit
-
-
-def _descent(pids: Iterable[int]) -> set[int]:
-    """Give these processes, and all that descend from them."""
-    found, todo = set[int](), set(pids)
-    while todo:
-        found |= todo
-        todo = {child for pid in todo for child in _children(pid)} - found
-    return found
-
-
-def _children(pid: int) -> list[int]:
-    """Give a process's children, whichever of its threads made them."""
-    with suppress(FileNotFoundError, ProcessLookupError):  # it has ended
-        threads = os.listdir(f"/proc/{pid}/task")  # noqa: PTH208
-        files = [read(f"/proc/{pid}/task/{thread}/children") for thread in threads]
-        return [int(child) for text in files for child in text.split()]
-    return []
+    return ooms(V2, path)
 
 
 def _move(pid: int, door: str) -> None:
-    """Move a process; one that has ended stays where it is."""
+    """Move a process, unless it has ended, or all inside have, and the scope with them."""
     try:
-        fd = os.open(door, os.O_WRONLY | os.O_CLOEXEC)
-    except FileNotFoundError:  # all inside have ended, and the scope with them
-        return
-    try:
-        os.write(fd, str(pid).encode())
-    except (ProcessLookupError, FileNotFoundError):
-        return
+        write(door, str(pid))
     except OSError as error:
+        if error.errno in GONE:
+            return
         what = f"the kernel does not let hive move pid {pid}: {error.strerror}"
         raise HiveError(what, where=door, fix="hive restart its agent") from error
-    finally:
-        os.close(fd)
 
 
 def _exists(pid: int) -> bool:

@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from hive.adapters.hierarchies import THREADS
 from hive.core.limits import Limits
 from hive.errors import HiveError
 
@@ -22,9 +23,6 @@ TIMEOUT = 5
 
 _ENDLESS = str(2**64 - 1)
 """What systemd takes for no limit."""
-
-THREADS = 10
-"""The kernel counts threads, a limit says processes: so many may each have on average."""
 
 Properties = tuple[str, ...]
 """What `busctl` is told of a unit, one property after the other: a name, a type, a value."""

@@ -90,6 +90,8 @@ def _tell_plan(record: dict[str, Any], *, json: bool) -> None:
     changes = record["changes"]
     if changes:
         _show_changes(record)
+    if record.get("limits"):
+        output.say("would change what all agents together may use: [limits]")
     output.say(f"would change {count(len(_real(record)), 'agent')} of {len(changes)}")
 
 
@@ -98,13 +100,17 @@ def _carry_out(record: dict[str, Any], patience: float, *, json: bool) -> None:
     changes, began = _real(record), time.monotonic()
     if changes and not json:
         _show_changes({**record, "changes": changes})
+    new_limits = bool(record.get("limits"))
+    if new_limits and not json:
+        output.say("what all agents together may use has changed: `hive limits` shows it")
     ids = {change["id"] for change in (record["changes"] if patience else ())}
     ids -= _as_wanted() if not changes else set()
     records = progress.wait(ids, patience, quiet=json) if ids else []
     if json:
         output.as_json({**record, "agents": records})
     elif not changes and not records:
-        output.say(f"nothing to do: {count(len(record['changes']), 'agent')} as wanted")
+        nothing = "nothing else to do" if new_limits else "nothing to do"
+        output.say(f"{nothing}: {count(len(record['changes']), 'agent')} as wanted")
     elif patience:
         many = f"{count(len(changes), 'agent')} changed in {span(time.monotonic() - began)}"
         output.say(f"{many}: {_tally(records)}")

@@ -33,7 +33,7 @@ SECTIONS = {
     },
     "Limit": {
         "limits": "Tell what agents use, what they may, and what hive does.",
-        "limits set": "Change limits at once, until the next deploy.",
+        "limits set": "Change limits at once; `none` takes one away.",
         "limits advise": "Tell which limits would suit what agents were seen to use.",
     },
     "Change": {

@@ -34,7 +34,8 @@ SHARED = frozenset({"--cpu", "--memory", "--agents", "--reserve"})
 OWN = frozenset({"--cpu", "--memory", "--memory-soft", "--max-age", "--processes"})
 
 Cpu = Annotated[
-    str, typer.Option("--cpu", metavar="CPU", help="Cores: `2`, or `50%` of one; shared: of all.")
+    str,
+    typer.Option("--cpu", metavar="CPU", help="Cores: `2`, or `50%` of one; shared: `50%` of all."),
 ]
 MostMemory = Annotated[
     str, typer.Option("--memory", metavar="SIZE", help="Bytes: `512MB`; shared: also `75%`.")
@@ -123,10 +124,10 @@ def changes_of(given: Mapping[str, str], *, shared: bool) -> Record:
         raise WrongInput("nothing is to be changed: no limit is given", fix=fix)
     wrong = [option for option in given if option not in (SHARED if shared else OWN)]
     if wrong:
-        whose = "an agent's own: name one" if shared else "what all agents share: name none"
+        whose = "is an agent's own: name one" if shared else "is what all agents share: name none"
         name = "NAME " if shared else ""
         fix = f"hive limits set {name}{EXAMPLES[wrong[0]]}"
-        raise WrongInput(f"`{wrong[0]}` is for {whose}", fix=fix)
+        raise WrongInput(f"`{wrong[0]}` {whose}", fix=fix)
     parsers = _SHARED if shared else _OWN
     return {
         KEYS.get(option, option.removeprefix("--")): _read(option, text, parsers[option])
@@ -136,8 +137,10 @@ def changes_of(given: Mapping[str, str], *, shared: bool) -> Record:
 
 def kept(agents: Iterable[Record], given: Mapping[str, str]) -> list[str]:
     """Give the lines of hive.toml that say the same as these options."""
-    lines = [_line(option.removeprefix("--").replace("-", "_"), given[option]) for option in given]
-    tables = dict.fromkeys(table_of(one["id"]) for one in agents) or {"[limits]": None}
+    tables = dict.fromkeys(table_of(one["id"]) for one in agents)
+    places = ", here and in [defaults]" if tables else ""
+    lines = [_line(_key(option), text, places) for option, text in given.items()]
+    tables = tables or {"[limits]": None}
     return [line for table in tables for line in (table, *lines)]
 
 
@@ -189,7 +192,12 @@ _SHARED: dict[str, Parser] = {
 }
 
 
-def _line(key: str, text: str) -> str:
+def _key(option: str) -> str:
+    """Give the key of hive.toml that an option stands for."""
+    return option.removeprefix("--").replace("-", "_")
+
+
+def _line(key: str, text: str, places: str) -> str:
     if text == NONE:
-        return f"# leave `{key}` out"
+        return f"# leave `{key}` out{places}"
     return f"{key} = {text}" if isinstance(_number(text), float) else f'{key} = "{text}"'

@@ -17,7 +17,7 @@ from hive.adapters.state import State, locate
 from hive.cli import output
 from hive.core.limits import VARIABLE
 from hive.core.wording import count, span
-from hive.errors import NotRunning, TimedOut
+from hive.errors import HiveError, NotRunning, TimedOut, WrongInput
 
 PATIENCE = 5.0
 """Seconds a changing verb waits for a supervisor that left its socket and may come back."""
@@ -51,7 +51,7 @@ def ask(verb: str, **args: Any) -> Any:
     last = time.monotonic() + PATIENCE
     while True:
         try:
-            return ask_socket(str(socket), verb, args)
+            return _asked(verb, args)
         except Unreachable:
             if time.monotonic() > last or not socket.exists():
                 raise
@@ -61,7 +61,7 @@ def ask(verb: str, **args: Any) -> Any:
 def look(verb: str, **args: Any) -> Any:
     """Have a reading verb answered: by the supervisor, or from the store where none answers."""
     try:
-        return ask_socket(str(state().socket), verb, args, timeout=SILENCE)
+        return _asked(verb, args, timeout=SILENCE)
     except Unreachable:
         pass
     except TimedOut as error:
@@ -69,6 +69,20 @@ def look(verb: str, **args: Any) -> Any:
     from hive.offline import Offline
 
     return getattr(Offline(state()), verb)(**args)
+
+
+def _asked(verb: str, args: Record, timeout: float = 30.0) -> Any:
+    """Ask; raises HiveError where the supervisor is one of an older hive, and can't do it."""
+    socket = str(state().socket)
+    try:
+        return ask_socket(socket, verb, args, timeout=timeout)
+    except WrongInput as error:
+        if not error.what.startswith((f"hive has no verb `{verb}`", f"`{verb}` does not take")):
+            raise
+        pid = ask_socket(socket, "ping", {}, timeout=PATIENCE)["pid"]
+        what = f"the supervisor that runs is that of an older hive, and can't do it: pid {pid}"
+        fix = f"kill {pid}; hive deploy   # agents run on, the new hive takes them over"
+        raise HiveError(what, fix=fix) from error
 
 
 def answers() -> bool:
@@ -97,16 +111,21 @@ def _chosen_means() -> dict[str, str]:
 def ensure() -> None:
     """Start a supervisor where none answers, and wait until it does.
 
-    Raises NotRunning, with the end of its log, where it does not come up.
+    Raises NotRunning, with the end of its log, where it does not come up, and WrongInput where
+    it is told to hold limits by a means that there is not.
     """
     if answers():
         return
     from hive.adapters import guard
 
-    ours = state()
+    ours, chosen = state(), _chosen_means()
+    if chosen:
+        from hive.adapters import groups, scan
+
+        groups.find(scan.instance(ours) or "deploy", os.environ)
     ours.prepare()
     try:
-        guard.start(str(ours.root), born() | _chosen_means())
+        guard.start(str(ours.root), born() | chosen)
     except OSError as error:
         raise NotRunning(f"can't start the supervisor: {error}", where=str(ours.root)) from error
     last = time.monotonic() + STARTUP

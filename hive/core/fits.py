@@ -24,6 +24,9 @@ if TYPE_CHECKING:  # pydantic takes a tenth of a second to import
 _HAIR = 1e-9
 """What two amounts may differ by and still be the same: shares are not exact."""
 
+_PERCENT = range(17, 101)
+"""So many cores, where there are fewer, were meant as percent."""
+
 _NEEDS = "`memory_soft` needs `memory`: it is where hive warns before that"
 
 
@@ -112,7 +115,9 @@ def _beyond(
     """Say why so much can't be: the machine has less, or all agents together; "" where it can."""
     most = total.of(whole) if total else whole
     if wanted > whole + _HAIR:
-        return f"{called} {written(wanted)} is more than this machine has ({written(whole)})"
+        what = f"{called} {written(wanted)} is more than this machine has ({written(whole)})"
+        slip = written is as_cores and wanted in _PERCENT
+        return f"{what}; for percent write `{wanted:g}%`" if slip else what
     if wanted > most + _HAIR:
         return f"{called} {written(wanted)} is more than all agents together get ({written(most)})"
     return ""
@@ -120,10 +125,11 @@ def _beyond(
 
 def _soft(entry: Entry, lost: frozenset[Path]) -> Iterator[Wrong]:
     """Find a soft limit above the hard one, or of an agent that has none."""
-    tables: list[Path] = [("defaults",), entry.path]
-    if any({(*table, "memory"), (*table, "memory_soft")} & lost for table in tables):
-        return
     limits, own = entry.agents[0].limits, entry.table.model_fields_set
+    for key in ("memory", "memory_soft"):
+        inherited = key not in own and ("defaults", key) in lost
+        if inherited or (*entry.path, key) in lost:
+            return
     if limits.memory is None and "memory_soft" in own:
         yield Wrong(path=(*entry.path, "memory_soft"), what=_NEEDS)
     if limits.memory and limits.soft and limits.soft > limits.memory:

@@ -112,12 +112,12 @@ def step(
 def _up(strain: Strain, candidates: Mapping[str, Candidate], now: float) -> Strain:
     if strain.level and now - strain.since < PATIENCE[strain.level]:
         return strain
-    if strain.level < PAUSING:
-        return replace(strain, level=strain.level + 1, since=now)
-    victim = _victim(candidates)
-    if not victim:
+    level = min(strain.level + 1, PAUSING)
+    victim = _victim(candidates) if level == PAUSING else ""
+    if level == strain.level and not victim:
         return strain
-    return replace(strain, since=now, paused=(*strain.paused, victim))
+    paused = (*strain.paused, victim) if victim else strain.paused
+    return replace(strain, level=level, since=now, paused=paused)
 
 
 def _down(strain: Strain, now: float) -> Strain:

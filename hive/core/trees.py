@@ -22,9 +22,9 @@ class Process:
     """One process at one look.
 
     `started` is the kernel's start time: with `pid` it names the process for good. Its unit is
-    the platform's; only equality means something. `cpu` is in seconds, reaped children included.
-    `state` is the kernel's letter; `Z` and `X` are dead, `T` is stopped. `memory` is what is
-    resident, in bytes, pages that others share included.
+    the platform's; who started later has no smaller one. `cpu` is in seconds, reaped children
+    included. `state` is the kernel's letter; `Z` and `X` are dead, `T` is stopped. `memory` is
+    what is resident, in bytes, pages that others share included.
     """
 
     pid: int

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
@@ -20,7 +19,7 @@ from hive.adapters.groups import GroupUse
 from hive.adapters.hierarchies import V1, V2
 from hive.core.limits import Limits
 from hive.errors import HiveError
-from tests.conftest import eventually
+from tests.conftest import eventually, group_name
 
 AGENT = "Task/front/dev"
 MEGA = 1 << 20
@@ -91,7 +90,7 @@ class Hold:
 
 
 def found(version: hierarchies.Version) -> Cgroups:
-    groups, why = cgroups.find(version, f"test-{uuid4().hex[:8]}")
+    groups, why = cgroups.find(version, group_name())
     if groups is None:
         pytest.skip(f"{version.name}: {why}")
     return groups
@@ -118,7 +117,7 @@ def unified() -> Iterator[Hold]:
     bases = hierarchies.bases(V2, where[""]) if "" in where else []
     if not bases:
         pytest.skip("no writable hierarchy of version 2")
-    one = Hold(Cgroups(V2, f"test-{uuid4().hex[:8]}", {"none": bases[0]}))
+    one = Hold(Cgroups(V2, group_name(), {"none": bases[0]}))
     yield one
     one.close()
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
-from uuid import uuid4
+from pathlib import Path
 
 import pytest
 
 from hive.adapters import cgroups, groups, hierarchies
+from hive.core.limits import Limits
 from hive.errors import WrongInput
+from tests.conftest import group_name
 
 KERNEL = [word for word in groups.WORDS if word != groups.PORTABLE]
 
 
 @pytest.fixture
 def instance() -> str:
-    return f"test-{uuid4().hex[:8]}"
+    return group_name()
 
 
 def test_the_best_means_is_chosen_and_says_what_would_be_better(instance: str) -> None:
@@ -62,3 +64,15 @@ def test_looking_for_a_means_leaves_nothing(version: hierarchies.Version, instan
     found, why = cgroups.find(version, instance)
     assert (found is None) == bool(why)
     assert not [path for path, _, _ in os.walk("/sys/fs/cgroup") if instance in path]
+
+
+def test_what_every_means_has_left_goes_also_what_was_only_tried(instance: str) -> None:
+    found = _asked("cgroup-v1", instance)
+    if isinstance(found, WrongInput) or not isinstance(found.groups, cgroups.Cgroups):
+        pytest.skip("no control groups of version 1")
+    found.groups.prepare("Task/front/dev", "1-aa", Limits(cpu=0.5))
+    bases = {name: str(Path(one).parent) for name, one in found.groups._parents.items()}
+    killed = cgroups.Cgroups(hierarchies.V1, f"{instance}-probe-1", bases)
+    killed.prepare("probe", "1", Limits())
+    assert groups.leave(instance, {"HIVE_LIMITS": "portable"}) == []
+    assert found.groups.gone() and killed.gone()

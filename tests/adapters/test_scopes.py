@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
@@ -25,7 +24,7 @@ from hive.adapters.scopes import Scopes
 from hive.adapters.systemd import Bus
 from hive.core.limits import Limits
 from hive.errors import HiveError
-from tests.conftest import eventually
+from tests.conftest import eventually, group_name
 
 SYSTEMD = Path("/lib/systemd/systemd")
 AGENT = "Task/frontend/dev-1"
@@ -115,7 +114,7 @@ def session(short_path: Path) -> Iterator[Session]:
     units.mkdir()
     for name, text in UNITS.items():
         (units / name).write_text(text)
-    group = Path(mount(), f"hive-test-{uuid4().hex[:8]}")
+    group = Path(mount(), f"hive-{group_name()}")
     group.mkdir()
     one = Session(short_path, group)
     try:

@@ -18,12 +18,14 @@ from hive.errors import WrongInput
 class Answering:
     """Answers on a real socket as the supervisor does; `answers` is by verb, `asked` in order.
 
-    A list is answered one by one, its last for ever; a verb without an answer is refused.
+    A list is answered one by one, its last for ever; a verb without an answer is refused, with
+    the words of `unknown` if it has any.
     """
 
     def __init__(self, state: Path) -> None:
         self.answers: dict[str, Any] = {}
         self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.unknown = ""
         self._selector = selectors.DefaultSelector()
         self._listener = Listener(state / "hive.sock", self._answer)
         self._listener.register(self._selector)
@@ -45,7 +47,7 @@ class Answering:
     def _answer(self, verb: str, args: dict[str, Any]) -> Any:
         self.asked.append((verb, args))
         if verb not in self.answers:
-            raise WrongInput(f"no answer to `{verb}`", fix="hive status")
+            raise WrongInput(self.unknown or f"no answer to `{verb}`", fix="hive status")
         answer = self.answers[verb]
         if not isinstance(answer, list):
             return answer

@@ -242,6 +242,17 @@ def test_a_deploy_with_a_failed_agent_is_exit_code_1(supervisor, toml, capsys):
     assert "1 agent of 1 did not come up" in capsys.readouterr().err
 
 
+def test_a_deploy_says_that_limits_of_all_changed(supervisor, toml, capsys):
+    supervisor.answers |= {"ping": WHO, "status": status("ready")}
+    supervisor.answers["deploy"] = {**answer(change("keep")), "limits": True}
+
+    assert hot.run(["deploy"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "what all agents together may use has changed: `hive limits` shows it",
+        "nothing else to do: 1 agent as wanted",
+    ]
+
+
 def test_a_dry_run_needs_no_supervisor_and_starts_none(toml, capsys):
     assert hot.run(["deploy", "--dry-run", "--team", "backend"]) == 0
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
 
 from hive import accounts
+from hive.adapters.ledger import Ledger
+from hive.adapters.store import Store
 from hive.cli import app, hot
 from hive.cli.limits import changes_of, kept
-from hive.core.limits import Limits, Total
+from hive.core.accounting import Sample
+from hive.core.limits import VARIABLE, Limits, Total
 from hive.core.spec import Agent
+from hive.core.world import Wanted
 from hive.errors import WrongInput
 
 AGENT = Agent(
@@ -120,8 +125,8 @@ def test_what_all_share_is_read(given, changes):
         pytest.param({"--processes": "9" * 40}, False, "`--processes` must be", id="too many"),
         pytest.param({"--cpu": "120%"}, True, "`--cpu` must be", id="more than the machine"),
         pytest.param({"--agents": "1.5"}, True, "`--agents` must be", id="half an agent"),
-        pytest.param({"--agents": "3"}, False, "`--agents` is for what all", id="of one agent"),
-        pytest.param({"--max-age": "3h"}, True, "`--max-age` is for an agent's", id="of all"),
+        pytest.param({"--agents": "3"}, False, "`--agents` is what all", id="of one agent"),
+        pytest.param({"--max-age": "3h"}, True, "`--max-age` is an agent's", id="of all"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_option_and_an_example(given, shared, what):
@@ -151,8 +156,8 @@ def test_what_is_wrong_is_told_with_its_option_and_an_example(given, shared, wha
         pytest.param(
             ["Task/a/b", "Task/a/c"],
             {"--memory": "none"},
-            ["[teams.a.agents.b]", "# leave `memory` out",
-             "[teams.a.agents.c]", "# leave `memory` out"],
+            ["[teams.a.agents.b]", "# leave `memory` out, here and in [defaults]",
+             "[teams.a.agents.c]", "# leave `memory` out, here and in [defaults]"],
             id="no limit is no key",
         ),
         pytest.param([], {"--agents": "20"}, ["[limits]", "agents = 20"], id="what all share"),
@@ -171,14 +176,45 @@ def test_limits_are_asked_for_by_name(supervisor, capsys):
     assert [args for _, args in supervisor.asked] == [{"names": ["frontend"]}, {"names": ["set"]}]
 
 
-def test_advice_is_asked_for(supervisor, capsys):
-    supervisor.answers["advise"] = accounts.advice([])
+def test_advice_comes_from_what_was_written_down_while_a_supervisor_runs(supervisor, state, capsys):
+    wanted = Wanted(agent=AGENT, up=True, generation=1, why="test")
+    now = int(time.time())
+    used = {"span": 60.0, "cpu": 0.2, "memory": 1 << 26, "processes": 2}
+    with Store.open(state / "hive.db") as store:
+        store.want({AGENT.id: wanted})
+    with Ledger(state / "usage.db") as ledger:
+        ledger.add([Sample(agent=AGENT.id, at=now - one * 60, **used) for one in range(20)])
 
     assert hot.run(["limits", "advise", "frontend", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"version": 1, "agents": [], "keep": []}
+    (one,) = json.loads(capsys.readouterr().out)["agents"]
     assert hot.run(["limits", "advise"]) == 0
-    assert "no agents" in capsys.readouterr().out
-    assert supervisor.asked[0] == ("advise", {"names": ["frontend"]})
+    shown = capsys.readouterr().out
+
+    assert (one["agent"], one["seen_for"]) == ("frontend/dev-1", 1200)
+    assert "seen for 20m" in shown
+    assert "[teams.frontend.agents.dev]" in shown
+    assert supervisor.asked == []
+
+
+def test_an_older_supervisor_is_named_with_what_replaces_it(supervisor, capsys):
+    supervisor.unknown = "hive has no verb `limits`"
+    supervisor.answers["ping"] = {"pid": 4242}
+
+    assert hot.run(["limits"]) == 1
+
+    told = capsys.readouterr().err
+    assert "an older hive, and can't do it: pid 4242" in told
+    assert "kill 4242; hive deploy" in told
+
+
+def test_a_means_that_there_is_not_starts_no_supervisor(state, capsys, monkeypatch):
+    (state.parent / "hive.toml").write_text('project = "A"\n[teams.a.agents]\nb = "true"\n')
+    monkeypatch.setenv(VARIABLE, "magic")
+
+    assert hot.run(["deploy"]) == 2
+
+    assert "`magic` is no means to hold limits" in capsys.readouterr().err
+    assert not (state / "supervisor.log").exists()
 
 
 def sent(supervisor: Any) -> list[dict[str, Any]]:
@@ -195,7 +231,11 @@ def test_limits_are_set_and_the_lines_that_keep_them_are_told(supervisor, capsys
     ]
     lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
     assert "so it is until the next `hive deploy`; to keep it, write into hive.toml:" in lines
-    assert lines[-3:] == ["[teams.frontend.agents.dev]", 'cpu = "50%"', "# leave `max_age` out"]
+    assert lines[-3:] == [
+        "[teams.frontend.agents.dev]",
+        'cpu = "50%"',
+        "# leave `max_age` out, here and in [defaults]",
+    ]
 
 
 def test_what_all_share_is_set_without_a_name(supervisor, capsys):

@@ -93,35 +93,55 @@ def test_status_ends_with_the_totals():
     assert lines[-1] == ("4 agents, cpu 200%, memory 153M: 1 failed · 1 backing-off · 2 ready")
 
 
-def test_a_limit_that_is_felt_stands_behind_the_reason():
+def test_a_limit_that_is_felt_stands_before_the_reason():
     lines = drawn(screen.status(status([agent(limit="held to 50%")]), NOON))
 
-    assert line_of(lines, "dev-0").rstrip().endswith("it runs; held to 50%")
+    assert line_of(lines, "dev-0").rstrip().endswith("held to 50%; it runs")
 
 
 STRAIN = {"level": 1, "doing": "admits nothing", "why": "the load is 30", "since": iso(NOON)}
 
 
 @pytest.mark.parametrize(
-    ("changes", "line"),
+    ("changes", "said"),
     [
-        pytest.param({"waiting": 1}, "1 agent waits for room", id="one waits"),
-        pytest.param({"waiting": 3}, "3 agents wait for room", id="some wait"),
-        pytest.param({"strain": STRAIN}, "hive admits nothing: the load is 30", id="pressure"),
+        pytest.param({"waiting": 1}, ["1 agent waits for room"], id="one waits"),
+        pytest.param({"waiting": 3}, ["3 agents wait for room"], id="some wait"),
+        pytest.param({"strain": STRAIN}, ["hive admits nothing: the load is 30"], id="pressure"),
         pytest.param(
             {"strain": STRAIN, "waiting": 2},
-            "hive admits nothing: the load is 30; 2 agents wait for room",
+            ["hive admits nothing: the load is 30", "2 agents wait for room"],
             id="both",
         ),
     ],
 )
-def test_what_keeps_agents_back_is_below_the_totals(changes, line):
+def test_what_keeps_agents_back_is_below_the_totals(changes, said):
     record = status([agent(0), agent(1)], **changes)
 
-    assert drawn(screen.status(record, NOON))[-1] == line
+    assert drawn(screen.status(record, NOON))[-len(said) :] == said
     live = drawn(screen.monitor(record, [event(1)] * 10, screen.View(), NOON))
-    assert live[2].rstrip() == line
+    assert [line.rstrip() for line in live[2 : 2 + len(said)]] == said
     assert len(live) == 24
+
+
+def test_a_long_name_leaves_room_for_the_reason():
+    long = agent(0, "failed", agent="frontend/" + "long-" * 12, reason="exit code 3")
+
+    lines = drawn(screen.status(status([long]), NOON))
+
+    assert line_of(lines, "frontend/").rstrip().endswith("exit code 3")
+
+
+def test_whom_a_limit_holds_back_is_listed_before_who_only_starts():
+    agents = [agent(i) for i in range(100)]
+    agents[40] = agent(40, "starting", reason="waits for backend/db")
+    agents[50] = agent(50, limit="paused: the load is 30")
+    agents[60] = agent(60, "failed", reason="exit code 3")
+
+    named = [line.split() for line in monitor(agents) if "/dev-" in line]
+
+    assert [one[0] for one in named] == ["frontend/dev-60", "data/dev-50", "frontend/dev-40"]
+    assert named[1][3] == "paused:"
 
 
 def test_nothing_is_said_of_limits_while_nothing_is_held_back():

@@ -58,6 +58,12 @@ def test_limits_that_fit(text):
             id="more cores for all than there are",
         ),
         pytest.param(
+            "[limits]\ncpu = 40",
+            "limits.cpu: `cpu` 40 cores is more than this machine has (4 cores);"
+            " for percent write `40%`",
+            id="percent without their sign",
+        ),
+        pytest.param(
             '[limits]\nmemory = "64GB"',
             "limits.memory: `memory` 64GB is more than this machine has (8GB)",
             id="more memory for all than there is",
@@ -96,6 +102,11 @@ def test_limits_that_fit(text):
             'a.memory = "1GB"\na.memory_soft = "2GB"',
             "teams.t.agents.a.memory_soft: `memory_soft` (2GB) is more than `memory` (1GB)",
             id="soft above hard",
+        ),
+        pytest.param(
+            'a.memory = "1GB"\na.memory_soft = "2GB"\n[defaults]\nmemory = 5\nmemory_soft = "x"',
+            "teams.t.agents.a.memory_soft: `memory_soft` (2GB) is more than `memory` (1GB)",
+            id="soft above hard, whatever the defaults are",
         ),
         pytest.param(
             'a.memory = "1GB"\n[defaults]\nmemory = "4GB"\nmemory_soft = "2GB"',

@@ -47,7 +47,8 @@ def test_a_greedy_tree_gets_what_it_may_have(allowed, greed, late):
 @given(allowed=st.floats(0.2, 2.0), low=st.floats(0.0, 3.0), high=st.floats(0.0, 4.0))
 def test_a_moody_tree_gets_no_more_than_it_may_have(allowed, low, high):
     sim = Sim(lambda now: high if int(now) % 3 else low, allowed)
-    assert sim.run(120.0) <= allowed * 1.05 + 0.05
+    forgiven = max(0.0, (high - allowed) * LOOK - allowed * 4)  # of the burst in every 3 s
+    assert sim.run(120.0) <= allowed * 1.02 + forgiven / 3 + 0.01
 
 
 @given(allowed=st.floats(0.05, 4.0), shares=st.lists(st.floats(0.0, 1.0), min_size=20, max_size=60))
