@@ -93,6 +93,7 @@ class Books:
         self._disks: dict[str, Counted] = {}
         self._parts: dict[str, tuple[int, int]] = {}
         self._rates: dict[str, Rates] = {}
+        self._seen: dict[int, Process] = {}
         self._round = 0
         self._looked = self._began = self._thinned = 0.0
         self._failed = ""
@@ -152,9 +153,7 @@ class Books:
         self._began = now
         disk = self._disk_moved(trees)
         if self._round == 0:
-            self._parts = self._network.traffic(
-                {agent: [one.pid for one in _all(tree)] for agent, tree in trees.items()}
-            )
+            self._parts = self._traffic(trees)
         samples = [
             _sample(agent, one, int(now), disk.get(agent), self._part(agent))
             for agent, one in sums.items()
@@ -163,6 +162,14 @@ class Books:
         self._round = (self._round + 1) % ROUNDS
         self._rates = {one.agent: _rates(one) for one in samples}
         self._tried(lambda: self._ledger.add(samples))
+
+    def _traffic(self, trees: Mapping[str, Tree]) -> dict[str, tuple[int, int]]:
+        """Give the bytes that each agent received and sent since this was last asked."""
+        before = self._seen
+        self._seen = {one.pid: one for tree in trees.values() for one in _all(tree)}
+        idle = {pid for pid, one in self._seen.items() if before.get(pid) is one}
+        pids = {agent: [one.pid for one in _all(tree)] for agent, tree in trees.items()}
+        return self._network.traffic(pids, idle)
 
     def _disk_moved(self, trees: Mapping[str, Tree]) -> dict[str, tuple[int, int]]:
         """Give the bytes that each agent read and wrote; one that is new is left out."""

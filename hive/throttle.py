@@ -214,7 +214,9 @@ class _Rein:
 
     def want(self, hold: Hold, now: float, never: frozenset[int]) -> None:
         """Take in what is wanted by now, and how its processes are."""
-        spent = used(_table(self._hold.tree), _table(hold.tree))
+        spent = 0.0
+        if hold.tree != self._hold.tree:  # most agents do nothing from one look to the next
+            spent = used(_table(self._hold.tree), _table(hold.tree))
         seconds = now - self._at
         self._hold, self._at = hold, now
         if self._brake is not None:
@@ -253,6 +255,8 @@ class _Rein:
 
     def share(self) -> float:
         """Give the share of the last seconds in which it stood still."""
+        if not self._stops and self._since is None:
+            return 0.0
         end = max([self._at, *(stop for _, stop in self._stops), self._since or 0.0])
         if self._pace is not None:
             end = max(end, self._pace.at)

@@ -102,7 +102,7 @@ def test_the_networks_bytes_are_parted_among_the_next_batches(books, path):
         got = 0
         while got < 30_001:
             got += len(right.recv(30_001))
-        noted(books, 40, Use(), trees=trees, start=22)
+        noted(books, 40, Use(), trees={ADA: tree(os.getpid())}, start=22)
     found = samples(path)
     assert [one.received for one in found[:2]] == [None, None]
     parts = [one.received for one in found[2:5]]

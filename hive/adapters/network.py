@@ -13,7 +13,7 @@ import os
 import socket
 import struct
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import closing
 
 _SOCK_DIAG = 4
@@ -61,14 +61,27 @@ class Network:
 
     def __init__(self) -> None:
         self._before: dict[str, _Bytes] = {}
+        self._inodes: dict[int, list[int]] = {}
 
-    def traffic(self, trees: Mapping[str, Iterable[int]]) -> dict[str, tuple[int, int]]:
+    def traffic(
+        self, trees: Mapping[str, Iterable[int]], idle: Collection[int] = ()
+    ) -> dict[str, tuple[int, int]]:
         """Give the bytes that each agent's processes received and sent since the last call.
 
-        `trees` are the pids by agent. An agent that was not in the last call is left out, and
-        all are where the platform can't tell.
+        `trees` are the pids by agent, `idle` those that did nothing since that call: they have
+        the sockets they had. An agent that was not in the last call is left out, and all are
+        where the platform can't tell.
         """
-        owned = {agent: set(_inodes(pids)) for agent, pids in trees.items()}
+        known = {pid: self._inodes[pid] for pid in idle if pid in self._inodes}
+        self._inodes = {
+            pid: known[pid] if pid in known else list(_inodes(pid))
+            for pids in trees.values()
+            for pid in pids
+        }
+        owned = {
+            agent: {inode for pid in pids for inode in self._inodes[pid]}
+            for agent, pids in trees.items()
+        }
         sockets = _sockets(set().union(*owned.values()))
         if sockets is None:
             self._before = {}
@@ -93,21 +106,20 @@ def _gain(before: _Bytes, after: _Bytes) -> tuple[int, int]:
     return received, sent
 
 
-def _inodes(pids: Iterable[int]) -> Iterator[int]:
-    """Give the inodes of the sockets that these processes have open."""
-    for pid in pids:
-        folder = f"/proc/{pid}/fd"
+def _inodes(pid: int) -> Iterator[int]:
+    """Give the inodes of the sockets that a process has open."""
+    folder = f"/proc/{pid}/fd"
+    try:
+        names = os.listdir(folder)  # noqa: PTH208 - a Path for each costs as much as reading it
+    except _HIDDEN:
+        return
+    for name in names:
         try:
-            names = os.listdir(folder)  # noqa: PTH208 - a Path for each costs as much as reading it
-        except _HIDDEN:
+            target = os.readlink(f"{folder}/{name}")  # noqa: PTH115 - as above
+        except OSError:  # closed meanwhile, or its name is too long
             continue
-        for name in names:
-            try:
-                target = os.readlink(f"{folder}/{name}")  # noqa: PTH115 - as above
-            except OSError:  # closed meanwhile, hidden, or a path too long to be told
-                continue
-            if target.startswith("socket:["):
-                yield int(target[8:-1])
+        if target.startswith("socket:["):
+            yield int(target[8:-1])
 
 
 def _sockets(inodes: set[int]) -> dict[int, tuple[int, int, int]] | None:

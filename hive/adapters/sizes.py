@@ -43,6 +43,7 @@ class Sizes:
     def __init__(self, source: Source = kernel) -> None:
         self._source = source
         self._known: dict[int, tuple[int, int, int]] = {}
+        self._moved: dict[int, tuple[Process, tuple[int, int]]] = {}
 
     def of(self, processes: Iterable[Process]) -> dict[int, int]:
         """Give, by pid, the bytes each process of one look would give back by ending.
@@ -93,11 +94,13 @@ class Sizes:
     def disk(self, processes: Iterable[Process]) -> dict[int, tuple[int, int]]:
         """Give, by pid, the bytes read from disk and written to it.
 
-        On Linux those of reaped children are included. Who may not be read is left out.
+        On Linux those of reaped children are included. Who may not be read is left out; who did
+        nothing since the last call, being the same value, has moved nothing either.
         """
-        found: dict[int, tuple[int, int]] = {}
+        before, self._moved = self._moved, {}
         for one in processes:
-            moved = self._source.disk(one.pid)
+            known = before.get(one.pid)
+            moved = known[1] if known and known[0] is one else self._source.disk(one.pid)
             if moved is not None:
-                found[one.pid] = moved
-        return found
+                self._moved[one.pid] = (one, moved)
+        return {pid: moved for pid, (_, moved) in self._moved.items()}

@@ -117,8 +117,9 @@ def supervise(worker: Worker = False) -> None:
     by = holder(state)
     if by:
         raise Locked(state, by)
+    environ = remote.for_supervisor()
     output.note(f"supervising {state.root}; what happens is in {state.log}")
-    guard.become(str(state.root), remote.born())
+    guard.become(str(state.root), environ)
 
 
 _MARKS = {True: "ok", False: "WRONG", None: "note"}

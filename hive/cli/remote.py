@@ -103,9 +103,17 @@ def born() -> dict[str, str]:
     }
 
 
-def _chosen_means() -> dict[str, str]:
-    """Give what a person says of how limits are to be held."""
-    return {VARIABLE: os.environ[VARIABLE]} if VARIABLE in os.environ else {}
+def for_supervisor() -> dict[str, str]:
+    """Give a supervisor's environment: as agents inherit it, and how limits are to be held.
+
+    Raises WrongInput where that is a means that there is not.
+    """
+    if not os.environ.get(VARIABLE):
+        return born()
+    from hive.adapters import groups, scan
+
+    groups.find(scan.instance(state()) or "deploy", os.environ)
+    return born() | {VARIABLE: os.environ[VARIABLE]}
 
 
 def ensure() -> None:
@@ -118,14 +126,10 @@ def ensure() -> None:
         return
     from hive.adapters import guard
 
-    ours, chosen = state(), _chosen_means()
-    if chosen:
-        from hive.adapters import groups, scan
-
-        groups.find(scan.instance(ours) or "deploy", os.environ)
+    ours, environ = state(), for_supervisor()
     ours.prepare()
     try:
-        guard.start(str(ours.root), born() | chosen)
+        guard.start(str(ours.root), environ)
     except OSError as error:
         raise NotRunning(f"can't start the supervisor: {error}", where=str(ours.root)) from error
     last = time.monotonic() + STARTUP

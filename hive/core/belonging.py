@@ -121,7 +121,7 @@ def usage(
     if seconds <= 0:
         return {}
     return {
-        agent: used(_all(before[agent]), _all(tree)) / seconds
+        agent: 0.0 if tree == before[agent] else used(_all(before[agent]), _all(tree)) / seconds
         for agent, tree in after.items()
         if agent in before
     }

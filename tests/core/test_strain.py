@@ -96,7 +96,8 @@ def test_lasting_pressure_goes_on_step_by_step() -> None:
     assert course(seconds(0, rationed + 1, SHORT)).level == RATIONED
     pausing = rationed + int(PATIENCE[RATIONED])
     assert course(seconds(0, pausing, SHORT)).level == RATIONED
-    assert course(seconds(0, pausing + 1, SHORT)).level == PAUSING
+    after = course(seconds(0, pausing + 1, SHORT))
+    assert (after.level, after.paused) == (PAUSING, ("low",))
 
 
 def test_the_lowest_priority_is_paused_first_and_servers_never() -> None:
