@@ -263,6 +263,15 @@ def test_the_next_supervisor_frees_what_a_killed_one_held(launched, holder):
     assert thaw(one.folder) == 0
 
 
+@pytest.mark.parametrize("text", [b"", b"root x y\n", b"\xff\xfe\n", b"root 1\nalso\n"])
+def test_a_damaged_note_keeps_no_supervisor_from_beginning(tmp_path, text):
+    note = tmp_path / "1-a.held"
+    note.write_bytes(text)
+    (tmp_path / "1-b.held").mkdir()
+    assert thaw(tmp_path) == 0
+    assert not note.exists()
+
+
 def test_a_lease_that_is_gone_is_written_again(launched):
     one = launched("sleep 60 & wait")
     one.keep(one.all_stopped, paused=True)

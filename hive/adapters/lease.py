@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGCONT
@@ -73,19 +74,21 @@ def thaw(folder: Path) -> int:
     for file in files:
         for one in _frozen(file, _read(file), processes):
             count += procs.signal(one.pid, one.started, SIGCONT)
-        file.unlink(missing_ok=True)  # the launcher may have been quicker
+        with suppress(FileNotFoundError, IsADirectoryError, PermissionError):
+            file.unlink()  # the launcher may have been quicker; what is no note of ours stays
     return count
 
 
 def _read(file: Path) -> Lease:
+    """Read a note; of a damaged one, what can be read: its launch is still known by the tag."""
     try:
-        lines = file.read_text("ascii").split("\n")
-    except FileNotFoundError:
+        lines = file.read_text("ascii", "replace").split("\n")
+    except OSError:
         lines = []
     found: dict[str, set[Key]] = {"root": {(0, 0)}, "also": set(), "not": set()}
     for line in lines:
         match line.split():
-            case [word, pid, started] if word in found:
+            case [word, pid, started] if word in found and (pid + started).isdecimal():
                 found[word].add((int(pid), int(started)))
     return Lease(
         root=max(found["root"]), also=frozenset(found["also"]), others=frozenset(found["not"])

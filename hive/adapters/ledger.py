@@ -109,11 +109,10 @@ class Ledger:
         self._patience = patience
         self._ids: dict[str, int] = {}
         self._file: StoreFile | None = None
-        self._again(lambda _: None)
 
     @classmethod
     def open(cls, path: Path, *, patience: float = PATIENCE) -> Self:
-        """Open it, making a new one where there is none.
+        """Give the ledger of this path; the file is opened, or made, when it is first needed.
 
         `patience` is how many seconds a write waits for another process's.
         """

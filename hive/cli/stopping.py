@@ -139,7 +139,7 @@ class Stopping:
         self._want_down()  # or what is wanted up would be started first
         self.state.prepare()
         try:
-            guard.start(str(self.state.root), remote.for_supervisor())
+            guard.start(str(self.state.root), remote.born())
         except OSError as error:
             raise HiveError(f"can't start the supervisor: {error}") from error
 

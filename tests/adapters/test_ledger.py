@@ -263,6 +263,7 @@ def test_a_killed_writer_leaves_it_usable(path):
 
 
 def test_a_file_that_can_not_be_made_is_told(tmp_path):
+    ledger = Ledger.open(tmp_path / "gone" / "usage.db")
     with pytest.raises(HiveError) as caught:
-        Ledger.open(tmp_path / "gone" / "usage.db")
+        ledger.peaks(0)
     assert caught.value.where == str(tmp_path / "gone" / "usage.db")
