@@ -84,6 +84,11 @@ class Allowances:
         total = limits.together(after.values(), cores=vitals.cores, memory=vitals.memory)
         return accounts.limits_set(total=total)
 
+    def differs(self, project: str, ceiling: Mapping[str, Any]) -> bool:
+        """Whether this is another ceiling than a project's agents have now."""
+        now = self._governor.ceilings.get(project, Ceiling())
+        return limits.from_dict(ceiling) != now
+
     def bind(self, project: str, ceiling: Mapping[str, Any]) -> None:
         """Hold a project's agents to this ceiling from now on."""
         self._keeper.store.note(BOUND + project, json.dumps(ceiling))

@@ -130,10 +130,9 @@ class Governor:
         if 0 <= now - self._observed < OBSERVE:
             return
         self._observed = now
-        projects = {one.agent.project for one in wanted.values()}
         self.vitals = self._machine.read()
         self.total = together(
-            [one for project, one in self.ceilings.items() if project in projects],
+            [self.ceilings[one] for one in _active(wanted, memory) if one in self.ceilings],
             cores=self.vitals.cores,
             memory=self.vitals.memory,
         )
@@ -195,10 +194,10 @@ class Governor:
         if use is None or one is None:
             return []
         limits = one.spec.limits
-        of = f" of {size(limits.memory)}" if limits.memory else ""
-        cores = f" of {limits.cpu:.0%}" if limits.cpu else ""
-        held = f"held by the {self.means_of(agent)} means"
-        said = f"uses {size(use.memory)}{of} and {use.cpu:.0%}{cores} of a core; {held}"
+        memory = f", limit {size(limits.memory)}" if limits.memory else ""
+        cpu = f", limit {limits.cpu:.0%}" if limits.cpu else ""
+        held = f"held by: {self.means_of(agent)}" if memory or cpu else "no limits of its own"
+        said = f"memory {size(use.memory)}{memory}; cpu {use.cpu:.0%} of a core{cpu}; {held}"
         return [(text, 0.0) for text in (said, self.doing(agent)) if text]
 
     def tidy(self, launches: Collection[str]) -> None:
@@ -235,6 +234,7 @@ class Governor:
             found = self._berths.killed(agent, one.launch, limits, largest, now, untold=untold)
             if found:
                 self._tripwire.remember(found)
+            if found and one.launch not in dead:  # else the end of the launch tells it
                 self._tell([News(agent=agent, kind="memory", text=found.why)], now)
 
     def _watch(self) -> None:
@@ -384,6 +384,13 @@ class Governor:
 
     def _tell(self, news: Iterable[News], now: float) -> None:
         self.news += self._telling.fresh(news, now)
+
+
+def _active(wanted: Mapping[str, Wanted], memory: Mapping[str, Memory]) -> set[str]:
+    """Give the projects whose ceilings count: those with agents up; all, where none has."""
+    live = {agent for agent, one in memory.items() if one.live}
+    active = {one.agent.project for name, one in wanted.items() if one.up or name in live}
+    return active or {one.agent.project for one in wanted.values()}
 
 
 def _launches(running: Mapping[str, Running]) -> set[tuple[str, bool]]:

@@ -168,6 +168,7 @@ class Hive:
         specs = [from_dict(values) for values in agents]
         changes = compare(self._keeper.wanted, specs, project=project, teams=teams)
         self._refuse_foreign(specs, changes)
+        limits = self._allowances.differs(project, ceiling or {})
         if not dry_run:
             self._remember(project, environ)
             self._allowances.bind(project, ceiling or {})
@@ -175,7 +176,7 @@ class Hive:
             updated = {change.agent for change in changes if change.kind == "update"}
             self._keeper.update({spec.id: spec for spec in specs if spec.id in updated})
             self._let_go([one.agent for one in changes if one.kind in {"start", "restart"}])
-        return views.deploy(project, changes, dry_run=dry_run)
+        return views.deploy(project, changes, dry_run=dry_run, limits=limits)
 
     def start(self, names: Sequence[str]) -> dict[str, Any]:
         """Start these agents, whatever stopped them; those that run are left alone."""

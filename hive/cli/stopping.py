@@ -19,7 +19,7 @@ from hive.adapters.channel import Unreachable
 from hive.adapters.state import State, holder
 from hive.adapters.supervisors import supervisors
 from hive.cli import remote
-from hive.errors import HiveError, NotRunning, TimedOut
+from hive.errors import HiveError, NotRunning, TimedOut, WrongInput
 from hive.views import short
 
 POLL = 0.1
@@ -139,7 +139,11 @@ class Stopping:
         self._want_down()  # or what is wanted up would be started first
         self.state.prepare()
         try:
-            guard.start(str(self.state.root), remote.born())
+            environ = remote.for_supervisor()
+        except WrongInput:  # by whatever means limits are held, all must end
+            environ = remote.born()
+        try:
+            guard.start(str(self.state.root), environ)
         except OSError as error:
             raise HiveError(f"can't start the supervisor: {error}") from error
 

@@ -147,16 +147,19 @@ def changed_ceiling(
     after = replace(ceiling, **values)
     if after.cpu:
         _refuse_more(after.cpu.of(cores), cores, "{:g} cores are more than the {:g} there are")
-    for portion in (after.memory, after.reserve):
-        if portion and portion.of(memory) > memory:
-            what = f"{size(portion.of(memory))} is more than this machine has ({size(memory)})"
-            raise WrongInput(what, fix="choose less, or `none` for no limit")
+    if after.memory and after.memory.of(memory) > memory:
+        what = f"{size(after.memory.of(memory))} is more than this machine has ({size(memory)})"
+        raise WrongInput(what, fix="choose less, or `none` for no limit")
+    if after.reserve and after.reserve.of(memory) >= memory:
+        what = f"a reserve of {size(after.reserve.of(memory))} leaves nothing of {size(memory)}"
+        raise WrongInput(what, fix="choose less")
     return after
 
 
 def _refuse_more(wanted: float | None, cores: float, text: str) -> None:
     if wanted is not None and wanted > cores:
-        raise WrongInput(text.format(wanted, cores), fix="choose less, or `none` for no limit")
+        fix = f"for percent write `{wanted:g}%`; `none` is no limit"
+        raise WrongInput(text.format(wanted, cores), fix=fix)
 
 
 def to_dict(ceiling: Ceiling) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from hive.core.vitals import Vitals
 from hive.core.wording import size
 
 NONE, CLOSED, RATIONED, PAUSING = range(4)
-DOING = ("", "admits nothing", "rations the processor", "pauses agents")
+DOING = ("", "admits nothing", "rations the processor", "pauses agents where that helps")
 """What hive does at each level; a higher one does what is below as well."""
 
 PATIENCE = (0.0, 10.0, 20.0, 15.0)
@@ -33,6 +33,9 @@ LOAD, EASED_LOAD = 8.0, 4.0
 
 STALL, EASED_STALL = 10.0, 2.0
 """Percent of the time in which all work waits for memory, likewise."""
+
+PART = 0.25
+"""A high load counts only where agents use this share of the processor."""
 
 CROWDED = 80.0
 """A high load counts only where some work waits for the processor so much (percent)."""
@@ -67,24 +70,28 @@ class Candidate:
     memory: int
 
 
-def pressure(vitals: Vitals, total: Total) -> str:
-    """Say what presses the machine; "" while nothing does."""
+def pressure(vitals: Vitals, total: Total, used: float) -> str:
+    """Say what presses the machine; "" while nothing does.
+
+    `used` is how many cores all agents use: a load that others make is not hive's to lower, and
+    agents need not wait for its end.
+    """
     if vitals.available < total.reserve:
         return f"{size(vitals.available)} of memory are free, {size(total.reserve)} are to stay so"
     if vitals.memory_full is not None and vitals.memory_full >= STALL:
         return f"all work waits for memory {vitals.memory_full:.0f}% of the time"
     crowded = vitals.cpu_stall is None or vitals.cpu_stall >= CROWDED
-    if crowded and vitals.load > LOAD * vitals.cores:
+    if crowded and vitals.load > LOAD * vitals.cores and used >= PART * vitals.cores:
         return f"the load is {vitals.load:.0f} on {vitals.cores:g} cores"
     return ""
 
 
-def eased(vitals: Vitals, total: Total) -> bool:
-    """Whether the machine is well below where pressure begins."""
+def eased(vitals: Vitals, total: Total, used: float) -> bool:
+    """Whether the machine is well below where pressure begins; `used` is as in `pressure`."""
     return (
         vitals.available >= total.reserve * EASED
         and (vitals.memory_full or 0.0) < EASED_STALL
-        and vitals.load < EASED_LOAD * vitals.cores
+        and (vitals.load < EASED_LOAD * vitals.cores or used < PART * vitals.cores)
     )
 
 
@@ -99,12 +106,13 @@ def step(
     strain = replace(strain, since=min(strain.since, now), calm=min(strain.calm, now))
     if not total.admission:
         return Strain()
-    pressed = pressure(vitals, total)
+    used = sum(one.cpu for one in candidates.values())
+    pressed = pressure(vitals, total, used)
     if pressed:
         return _up(replace(strain, why=pressed, calm=0.0), candidates, now)
     if strain.level == NONE:
         return strain
-    if not eased(vitals, total):
+    if not eased(vitals, total, used):
         return replace(strain, calm=0.0)
     return _down(strain, now)
 

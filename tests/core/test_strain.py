@@ -55,7 +55,7 @@ def vitals(**changes: float) -> Vitals:
     ],
 )
 def test_pressure_says_what_presses(seen: Vitals, word: str) -> None:
-    said = pressure(seen, TOTAL)
+    said = pressure(seen, TOTAL, 1.0)
     assert word in said
     assert bool(said) == bool(word)
 
@@ -70,7 +70,15 @@ def test_pressure_says_what_presses(seen: Vitals, word: str) -> None:
     ],
 )
 def test_it_is_eased_well_below_where_pressure_begins(seen: Vitals, well: bool) -> None:
-    assert eased(seen, TOTAL) is well
+    assert eased(seen, TOTAL, 1.0) is well
+
+
+def test_a_load_that_others_make_presses_nobody() -> None:
+    crowded = vitals(load=40.0, cpu_stall=99.0)
+    assert pressure(crowded, TOTAL, 0.6)
+    assert not pressure(crowded, TOTAL, 0.4)
+    assert eased(crowded, TOTAL, 0.4)
+    assert pressure(vitals(available=GIB), TOTAL, 0.0)
 
 
 def course(seen: list[tuple[float, Vitals]], strain: Strain | None = None) -> Strain:
