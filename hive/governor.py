@@ -21,7 +21,6 @@ from hive.adapters.sizes import Sizes
 from hive.adapters.state import State as Place
 from hive.berths import Berths, Running, running
 from hive.books import Books
-from hive.core.admission import program_of
 from hive.core.footprint import Footprint, Rules, Watched
 from hive.core.limits import Ceiling, Total, reserve_of, together
 from hive.core.news import News, Telling
@@ -34,24 +33,25 @@ from hive.core.world import Excess, Memory, Room, Use, Wanted
 from hive.pressure import Pressure
 from hive.throttle import Hold, Throttle, thaw
 from hive.tripwire import Tripwire
+from hive.vacancy import Seen, Vacancy
 
 OBSERVE = 0.9
 """Everything is measured at most once in so many seconds, however often is looked."""
 
-YOUNG = 10.0
-"""For so many seconds a launch counts as starting."""
 
 QUIET = 0.02
 """An agent that uses fewer cores is quiet."""
 
-BUSY = 0.05
-"""An agent that uses more cores, or is held back, wants a share of the processor."""
+
+IDLE = 0.05
+"""Agents that use together less of the processor than this share are quiet."""
+
+NEARLY = 0.8
+"""The share of what all may use from which on it is shared out."""
 
 SAY_AGAIN = 600.0
 """Seconds for which it is not said again that an agent is held back."""
 
-FORGOTTEN = 1800.0
-"""Seconds after which half of what a program once needed, and needs no more, is forgotten."""
 
 _log = logging.getLogger("hive")
 
@@ -79,11 +79,11 @@ class Governor:
         self.room: Room | None = None
         self._running: dict[str, Running] = {}
         self._observed = 0.0
-        self._needs: dict[str, int] = {}
-        self._learnt = 0.0
+        self._vacancy = Vacancy()
         self._said: dict[str, float] = {}
         self._telling = Telling()
         self._trouble = ""
+        self._brake_at: float | None = None
         self._whole = 0
         self.news: list[News] = []
         thaw(place.launches)
@@ -141,19 +141,20 @@ class Governor:
         self._watch()
         self._tripwire.check(looked.trees, time.monotonic())
         self._measure(now)
-        self._learn(now)
         self._tell(self._pressure.step(self.vitals, self.total, self._running, self.uses, now), now)
         self._hold()
-        self.room = self._room(now) if self.total.admission else None
         held = {agent: self.held(agent) for agent in self._running}
+        seen = Seen(running=self._running, uses=self.uses, held=held)
+        self.room = self._vacancy.room(seen, self.vitals, self.total, self.strain, now)
         self.books.note({one: looked.trees[one] for one in self._running}, self.uses, held, now)
         self._collect(now)
 
     def step(self, now: float) -> float:
         """Do what is due between two looks; gives the moment of the next step."""
-        pause = self._tripwire.step(now)
-        due = self._throttle.step(now)
-        return min(now + pause, due if due is not None else now + pause)
+        glance = now + self._tripwire.step(now)
+        if self._brake_at is not None and now >= self._brake_at:
+            self._brake_at = self._throttle.step(now)
+        return glance if self._brake_at is None else min(glance, self._brake_at)
 
     def means_of(self, agent: str) -> str:
         """Say by which means an agent is held."""
@@ -251,7 +252,10 @@ class Governor:
             for agent, one in self._running.items()
         }
         total = None if self._berths.holds_all else self.total.memory
-        self._tripwire.watch(watched, Rules(total=total, reserve=self._kept_free()))
+        rules = Rules(total=total, reserve=self._kept_free())
+        used = sum(one.cpu for one in self.uses.values())
+        quiet = used < IDLE * self.vitals.cores and len(self.uses) == len(watched)
+        self._tripwire.watch(watched, rules, quiet=quiet)
 
     def _kept_free(self) -> int:
         """Give the reserve for whose sake agents are ended: only one that there was.
@@ -284,16 +288,6 @@ class Governor:
             )
         self.uses = uses
 
-    def _learn(self, now: float) -> None:
-        """Learn what programs need; what one of them once had counts less and less."""
-        left = 0.5 ** (max(0.0, now - self._learnt) / FORGOTTEN)
-        self._learnt = now
-        self._needs = {program: int(need * left) for program, need in self._needs.items()}
-        for agent, one in self._running.items():
-            if now - one.began > YOUNG:
-                program = program_of(one.spec.argv)
-                self._needs[program] = max(self._needs.get(program, 0), self.uses[agent].memory)
-
     def _hold(self) -> None:
         """Give every agent its share of the processor, and hold to it whom the kernel does not."""
         total = self._cpu
@@ -303,7 +297,7 @@ class Governor:
             if not one.stopping and not self._berths.holds(one.launch)
         }
         self.allowed = {agent: one.spec.limits.cpu for agent, one in self._running.items()}
-        if total is not None:
+        if total is not None and self._crowded(total):
             wishes = {agent: self._wish(agent, one) for agent, one in loose.items()}
             less = {one: cpu for one, cpu in shares(total, wishes).items() if cpu is not None}
             self.allowed = {**self.allowed, **less}
@@ -318,7 +312,13 @@ class Governor:
             for agent, one in self._running.items()
             if agent in loose or self._pressure.pauses(agent, one)
         }
-        self._throttle.want(held, time.monotonic(), self._node.never)
+        self._brake_at = time.monotonic()
+        self._throttle.want(held, self._brake_at, self._node.never)
+
+    def _crowded(self, total: float) -> bool:
+        """Whether all together use nearly all they may, so that it must be shared out."""
+        used = sum(one.cpu for one in self.uses.values())
+        return used >= NEARLY * total or any(self._throttle.held(one) for one in self._running)
 
     def _wish(self, agent: str, one: Running) -> Wish:
         return Wish(
@@ -326,32 +326,6 @@ class Governor:
             limit=one.spec.limits.cpu,
             held=self._throttle.held(agent) > 0,
             priority=one.spec.priority,
-        )
-
-    def _room(self, now: float) -> Room:
-        """Say what the machine has left for agents that are to start."""
-        used = sum(one.memory for one in self.uses.values())
-        left = self.vitals.available - self.total.reserve
-        if self.total.memory is not None:
-            left = min(left, self.total.memory - used)
-        starting: dict[str, float] = {}
-        for one in self._running.values():
-            age = now - one.began
-            if 0 <= age < YOUNG:
-                program = program_of(one.spec.argv)
-                cores = sum(process.cpu for process in one.tree) / max(age, 0.5)
-                starting[program] = starting.get(program, 0.0) + cores
-        busy = [
-            agent for agent, use in self.uses.items() if use.cpu >= BUSY or self.held(agent) > 0
-        ]
-        return Room(
-            closed=self.strain.why if self.strain.level else "",
-            agents=self.total.agents,
-            memory=left,
-            cores=self.total.cpu or self.vitals.cores,
-            busy=len(busy),
-            needs=dict(self._needs),
-            starting=starting,
         )
 
     def _collect(self, now: float) -> None:
@@ -381,6 +355,7 @@ class Governor:
             self._throttle.kill(
                 Hold(launch=one.launch, root=one.root, tree=one.tree, allowed=None, paused=False)
             )
+            self._brake_at = time.monotonic()  # it may go on with that
 
     def _tell(self, news: Iterable[News], now: float) -> None:
         self.news += self._telling.fresh(news, now)

@@ -35,6 +35,9 @@ from hive.core.world import Excess, Holding, Tree
 STEP = 0.1
 """Seconds between two glances."""
 
+IDLE = 0.4
+"""Seconds between two glances while all is quiet: to wake up costs more than to look."""
+
 FALL = 100 << 20
 """How many bytes the machine must have lost since the last look at the trees for another one."""
 
@@ -105,6 +108,7 @@ class Tripwire:
         self._clock = clock
         self._watched: Mapping[str, Watched] = {}
         self._rules = Rules()
+        self._quiet = False
         self._mark = machine.glance()
         self._fast_until = self._short_again = self._calm_at = 0.0
         self._dying: dict[tuple[int, int], float] = {}
@@ -114,9 +118,9 @@ class Tripwire:
         self.footprints: Mapping[str, Footprint] = {}
         self.excesses: dict[str, Excess] = _read(folder)
 
-    def watch(self, watched: Mapping[str, Watched], rules: Rules) -> None:
-        """Say who is held to what from now on."""
-        self._watched, self._rules = watched, rules
+    def watch(self, watched: Mapping[str, Watched], rules: Rules, *, quiet: bool = False) -> None:
+        """Say who is held to what from now on, and whether all of them do next to nothing."""
+        self._watched, self._rules, self._quiet = watched, rules, quiet
 
     def check(self, trees: Mapping[str, Tree], now: float) -> None:
         """Measure these trees, just seen, and end what has too much."""
@@ -130,7 +134,8 @@ class Tripwire:
         glance = self._machine.glance()
         if self._watched and self._due(glance, now):
             self._look(self._scan(), glance, now)
-        return STEP
+        restless = now < self._fast_until or self._near() or self._scarce(glance)
+        return STEP if restless or not self._quiet else IDLE
 
     def notices(self) -> list[tuple[str, str]]:
         """Give what happened since this was last asked, and did not end an agent: (agent, text)."""
@@ -180,6 +185,10 @@ class Tripwire:
             and self.footprints[agent].total > NEAR * one.limits.memory
             for agent, one in self._watched.items()
         )
+
+    def _scarce(self, glance: Glance) -> bool:
+        """Whether little more than the reserve is free."""
+        return glance.available < 2 * self._rules.reserve
 
     def _short(self, glance: Glance, now: float) -> bool:
         """Whether the machine is short of memory, and the trees were not just looked at for it."""
