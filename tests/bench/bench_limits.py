@@ -140,9 +140,9 @@ def test_memory_is_held(corner: Corner, word: str) -> None:
             corner.hive("deploy", "--no-wait")
             eventually(lambda: corner.agent("t/a")["state"] == "stopped", timeout=120)
             over.append((int(told.read_text() or 0) - LIMIT) / MIB)
+            cause = corner.json("why", "t/a")["certificate"]["cause"]
             corner.hive("start", "t/a", "--no-wait")
             corner.hive("stop", "t/a")
-        cause = corner.json("why", "t/a")["certificate"]["cause"]
     print(f"\nmemory beyond 512 MB at 1 GB/s, by {word}: {cause}")
     print(f"median {statistics.median(over):.0f} MB, most {max(over):.0f} MB of {len(over)}")
 
@@ -152,7 +152,13 @@ def spawns(seconds: float) -> list[float]:
     found, end = [], time.monotonic() + seconds
     while time.monotonic() < end:
         began = time.perf_counter()
-        subprocess.run(["true"], check=True)
+        while True:
+            try:
+                subprocess.run(["true"], check=True)
+            except BlockingIOError:  # the machine has no process left to give
+                time.sleep(0.01)
+            else:
+                break
         found.append((time.perf_counter() - began) * 1000)
         time.sleep(0.02)
     return found
@@ -185,12 +191,7 @@ def test_one_of_twenty_goes_wild(corner: Corner, word: str, fault: str) -> None:
     print(f"\n{fault} in one of 20 agents, by {word}: {cause}")
     print(f"{same} of 19 others untouched, tmux and supervisor untouched: {unhurt}")
     print(f"running `true`: calm {p90(calm):.1f} ms (p90), wild {p90(wild_times):.1f} ms,", end=" ")
-    print(f"at most {max(wild_times):.0f} ms; most processes {most_processes(corner)}")
-
-
-def most_processes(corner: Corner) -> str:
-    events = corner.json("events", "t/wild")["events"]
-    return "; ".join(one["text"] for one in events if one["kind"] in {"memory", "died"})
+    print(f"at most {max(wild_times):.0f} ms")
 
 
 def test_mixed_load(corner: Corner) -> None:
