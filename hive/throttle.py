@@ -141,12 +141,17 @@ class _Note:
         self._lease: Lease | None = None
         self._renewed = 0.0
 
-    def __bool__(self) -> bool:
-        return self._lease is not None
-
     def renew(self, root: Process, brake: Brake, now: float) -> str:
         """Touch the lease, or write what it says now; give why it can't be written."""
-        lease = Lease(root=(root.pid, root.started), also=brake.escaped, others=brake.others)
+        return self._write(
+            Lease(root=(root.pid, root.started), also=brake.escaped, others=brake.others), now
+        )
+
+    def touch(self, now: float) -> str:
+        """Touch the lease, if there is one: what was just let go on still seems to stand still."""
+        return self._write(self._lease, now) if self._lease is not None else ""
+
+    def _write(self, lease: Lease, now: float) -> str:
         changed = lease != self._lease
         if not changed and now < self._renewed + RENEWED:
             return ""
@@ -251,7 +256,7 @@ class _Rein:
             self._release(now)
             return ""
         self._go(now)
-        return self._note.renew(self._hold.root, self._brake, now) if self._note else ""
+        return self._note.touch(now)
 
     def share(self) -> float:
         """Give the share of the last seconds in which it stood still."""
