@@ -26,9 +26,9 @@ class Pressure:
         return self._launches.get(agent) == one.launch and not one.stopping
 
     def cpu(self, total: Total, cores: float) -> float | None:
-        """Give how many cores all agents may use together now; None is any."""
+        """Give how many cores all agents may use together now; None is all there are."""
         if self.strain.level < strain.RATIONED:
-            return total.cpu
+            return total.cpu if total.cpu is not None and total.cpu < cores else None
         return min(total.cpu or cores, cores * strain.RATION)
 
     def step(
