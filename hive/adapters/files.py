@@ -91,7 +91,7 @@ def overridden(loaded: Loaded, over: Over) -> Loaded:
     if over == fits.Over():
         return loaded
     machine = _machine()
-    what = fits.refusal(loaded.agents, loaded.ceiling, over, machine)
+    what = fits.refusal(loaded.ceiling, over, machine)
     if what:
         raise WrongInput(what)
     return replace(

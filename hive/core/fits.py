@@ -51,7 +51,7 @@ def misfits(
     tables.update({entry.path: entry.table for entry in entries})
     for path, table in tables.items():
         if table.cpu:
-            what = _beyond("`cpu`", table.cpu, shared.cpu, machine.cores, as_cores)
+            what = _beyond("`cpu`", table.cpu, None, machine.cores, as_cores)
             yield from _told((*path, "cpu"), what)
         if table.memory:
             what = _beyond("`memory`", table.memory, shared.memory, machine.memory, as_size)
@@ -73,23 +73,15 @@ def overridden(agents: Sequence[Agent], over: Over, machine: Vitals) -> tuple[Ag
     )
 
 
-def refusal(agents: Sequence[Agent], ceiling: Ceiling, over: Over, machine: Vitals) -> str:
+def refusal(ceiling: Ceiling, over: Over, machine: Vitals) -> str:
     """Say by its name which option of a command line can't be, and why; "" where all can.
 
-    `agents` and `ceiling` are the file's.
+    `ceiling` is the file's. What an agent may use of the processor may be more than all get: they
+    share what there is, and less of it can be had by one without harm.
     """
-    if over.memory:
-        what = _beyond("`--memory`", over.memory, ceiling.memory, machine.memory, as_size)
-        if what:
-            return what
-    if over.cpu is None:
+    if not over.memory:
         return ""
-    total = over.cpu.of(machine.cores)
-    for one in agents:
-        if one.limits.cpu and one.limits.cpu > total + _HAIR:
-            most = f"`--cpu-limit` leaves all agents {as_cores(total)}"
-            return f"{most}, but `{one.short}` alone has a `cpu` of {as_cores(one.limits.cpu)}"
-    return ""
+    return _beyond("`--memory`", over.memory, ceiling.memory, machine.memory, as_size)
 
 
 def _together(table: model.Limits, machine: Vitals) -> Iterator[Wrong]:
