@@ -11,6 +11,7 @@ import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from hive import views
@@ -20,6 +21,8 @@ from hive.core.diff import Change, apply, compare
 from hive.core.select import select
 from hive.core.spec import Agent, from_dict
 from hive.core.world import Memory, TeamMemory, Wanted
+from hive.desk import VERBS as SAID
+from hive.desk import Desk
 from hive.errors import HiveError, WrongInput
 from hive.keeper import Keeper
 
@@ -49,7 +52,7 @@ BORN = "environ:"
 class Hive:
     """Everything a person, or a program, can ask of hive on this node."""
 
-    def __init__(self, keeper: Keeper, clock: Callable[[], float]) -> None:
+    def __init__(self, keeper: Keeper, clock: Callable[[], float], root: Path) -> None:
         self._keeper = keeper
         self._store = keeper.store
         self._clock = clock
@@ -59,12 +62,21 @@ class Hive:
         self.changed = False
         keeper.environ = self._environ
         self._allowances = Allowances(keeper)
+        self._desk = Desk(
+            root=root,
+            team=keeper,
+            talks=keeper.talks,
+            chosen=self._named,
+            records=self._records,
+            clock=clock,
+        )
+        keeper.talks.answer = self.answer
 
     def answer(self, verb: str, args: Mapping[str, Any]) -> Any:
         """Carry out one verb; raises WrongInput for one that does not exist."""
-        if verb not in VERBS:
+        if verb not in VERBS and verb not in SAID:
             raise WrongInput(f"hive has no verb `{verb}`", fix="hive --help lists the commands")
-        method = getattr(self, verb)
+        method = getattr(self._desk if verb in SAID else self, verb)
         try:
             inspect.signature(method).bind(**args)
         except TypeError as error:
@@ -73,7 +85,7 @@ class Hive:
 
     def tick(self) -> tuple[bool, float | None]:
         """Look, plan, act once; gives what `Keeper.tick` gives."""
-        self.changed = False
+        self.changed = self._keeper.talks.changed = False
         return self._keeper.tick(self._clock())
 
     def ping(self) -> dict[str, Any]:
@@ -106,6 +118,7 @@ class Hive:
             events=self._store.events(agents=[agent], limit=10, newest=True),
             now=self._clock(),
             limits=keeper.governor.evidence(agent),
+            talk=keeper.talks.shown(agent),
         )
 
     def events(
@@ -283,6 +296,10 @@ class Hive:
         wanted = self._keeper.wanted[agent]
         return bool(memory and memory.live and wanted.up and not memory.deadline)
 
+    def _records(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        status = self.status()
+        return status["agents"], status["teams"]
+
     def _record(self, agent: str) -> dict[str, Any]:
         keeper = self._keeper
         return views.agent_record(
@@ -291,6 +308,7 @@ class Hive:
             cpu=keeper.node.cores(agent),
             memory_bytes=keeper.governor.bytes_of(agent),
             limit=keeper.governor.doing(agent),
+            talk=keeper.talks.shown(agent),
         )
 
     def _chosen(self, names: Sequence[str]) -> list[str]:

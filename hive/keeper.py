@@ -8,7 +8,6 @@ holds up no other and is tried again. While the store can't be written, nothing 
 from __future__ import annotations
 
 import logging
-import secrets
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from hive.adapters.launch import environment
-from hive.adapters.node import Launching, Looked, Node
+from hive.adapters.node import Looked, Node
 from hive.adapters.panes import Opened, Refused
 from hive.adapters.store import Death, Event, Record, Store
 from hive.core import actions as act
@@ -25,7 +24,9 @@ from hive.core.spec import Agent
 from hive.core.starting import NOT_OPENED
 from hive.core.world import Memory, State, TeamMemory, Unseen, Verdict, Wanted, World
 from hive.errors import HiveError
+from hive.conversations import Conversations
 from hive.governor import Governor
+from hive.launches import Launches
 from hive.questions import Questions
 from hive.turn import Turn
 
@@ -42,18 +43,27 @@ _log = logging.getLogger("hive")
 class Keeper:
     """Holds what is wanted and remembered, and makes it so, tick by tick."""
 
-    def __init__(self, store: Store, node: Node, questions: Questions, governor: Governor) -> None:
+    def __init__(
+        self,
+        store: Store,
+        node: Node,
+        questions: Questions,
+        governor: Governor,
+        talks: Conversations,
+    ) -> None:
         self.store = store
         self.node = node
         self.governor = governor
+        self.talks = talks
+        self._launches = Launches(store, node, governor, talks)
         self._questions = questions
         self.environ: Callable[[str], Mapping[str, str]] = lambda _project: {}
-        questions.environ = self._environment
+        questions.environ = talks.environ = self._environment
         self.wanted: dict[str, Wanted] = {}
         self.memory: dict[str, Memory] = {}
         self.teams: dict[str, TeamMemory] = {}
         self.looked = Looked(sights={}, trees={}, boot="")
-        self.ready: Mapping[str, Verdict] = {}
+        self.ready: dict[str, Verdict] = {}
         self.alive: Mapping[str, Verdict] = {}
         self._said: dict[str, tuple[str, str]] = {}
         self._renames: dict[str, str] = {}
@@ -168,8 +178,11 @@ class Keeper:
         """See everything once."""
         self.looked = self.node.look(self.wanted, self.memory, now)
         self.governor.observe(self.wanted, self.memory, self.looked, now)
+        self.talks.observe(self.wanted, self.memory, self.looked, self.governor.uses, now)
         self._questions.read(now)
         self.ready, self.alive = self._questions.verdicts()
+        told = self.talks.ready.items()
+        self.ready |= {agent: one for agent, one in told if agent not in self.ready}
         return World(
             boot=self.looked.boot,
             sights=self.looked.sights,
@@ -181,6 +194,7 @@ class Keeper:
             uses=self.governor.uses,
             excesses=self.governor.excesses,
             room=self.governor.room,
+            ends=self.talks.patience.ends,
         )
 
     def want(self, changes: Mapping[str, Wanted], events: Sequence[Event]) -> None:
@@ -216,36 +230,25 @@ class Keeper:
         self._questions.due(running, launches, now, self.node.screens, ready=settled)
 
     def _tell(self, now: float) -> None:
-        """Write down what the governor did."""
+        """Write down what the governor did, and what was said."""
         news = [
             Event(agent=one.agent, kind=one.kind, text=one.text, at=now)
             for one in self.governor.news
         ]
+        news += self.talks.news
         if news:
             self.store.add(news)
             self.governor.news.clear()
 
     def _start(self, turn: Turn) -> None:
         """Launch all that is to start in this round, as one batch."""
-        launchings = [
-            Launching(
-                spec=action.spec,
-                launch=f"{action.after.generation}-{secrets.token_hex(4)}",
-                pane=action.pane,
-                inherit=self.environ(action.spec.project),
-            )
-            for action in turn.starts
-        ]
-        launchings = [
-            replace(one, berth=self.governor.berth(one.spec, one.launch)) for one in launchings
-        ]
-        answers = self.node.launch(launchings) if launchings else []
-        turn.busy |= bool(answers)
-        for action, one, answer in zip(turn.starts, launchings, answers, strict=True):
+        begun = self._launches.begin(turn.starts, self.environ, turn.now) if turn.starts else []
+        turn.busy |= bool(begun)
+        for action, launch, answer in begun:
             if isinstance(answer, Refused):
                 self._refused(action, answer, turn)
                 continue
-            after = _launched(action, one, answer, self.looked.boot)
+            after = _launched(action, launch, answer, self.looked.boot)
             why = f"pid {answer.pane.pid}: {action.why}"
             turn.add(after, "restarted" if action.automatic else "started", why, team=action.team)
 
@@ -340,6 +343,7 @@ class Keeper:
         for gone in turn.forgotten:
             event = Event(agent=gone.agent, kind="forgotten", text=gone.why, at=turn.now)
             self.store.forget(gone.agent, event)
+            self.talks.forget(gone.agent)
             self.wanted.pop(gone.agent, None)
             self.memory.pop(gone.agent, None)
 
@@ -360,11 +364,11 @@ class Keeper:
             del self._renames[agent]
 
 
-def _launched(action: act.Start, one: Launching, opened: Opened, boot: str) -> Memory:
+def _launched(action: act.Start, launch: str, opened: Opened, boot: str) -> Memory:
     return replace(
         action.after,
-        launch=one.launch,
-        socket=one.spec.socket,
+        launch=launch,
+        socket=action.spec.socket,
         server=opened.server,
         pane=opened.pane.id,
         pid=opened.pane.pid,

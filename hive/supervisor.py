@@ -22,6 +22,7 @@ from hive.adapters.node import Node
 from hive.adapters.probes import Probes
 from hive.adapters.state import Locked, NodeLock, State
 from hive.adapters.store import Event, Store
+from hive.conversations import Conversations
 from hive.errors import HiveError
 from hive.governor import Governor
 from hive.hive import Hive
@@ -64,8 +65,10 @@ class Supervisor:
         self._node = Node(state)
         self._probes = Probes()
         self._governor = Governor(state, self._node, os.environ)
-        self._keeper = Keeper(self._store, self._node, Questions(self._probes), self._governor)
-        self._hive = Hive(self._keeper, time.time)
+        self._talks = Conversations(state, self._store)
+        questions = Questions(self._probes)
+        self._keeper = Keeper(self._store, self._node, questions, self._governor, self._talks)
+        self._hive = Hive(self._keeper, time.time, state.root)
         self._selector = selectors.DefaultSelector()
         self._listener = self._listen()
         self._guard = guard.parent()
@@ -78,11 +81,13 @@ class Supervisor:
     def run(self) -> int:
         """Loop until asked to end; gives the exit code: 0, or `AGAIN` where the guard has died."""
         self._begin()
-        due = step = 0.0
+        due = step = talk = 0.0
         while not (self._ended or self._orphaned or self._over()):
-            woken = self._wait(min(due, step))
+            woken = self._wait(min(due, step, talk))
             if time.monotonic() >= step:
                 step = self._governor.step(time.monotonic())
+            if woken or time.monotonic() >= talk:
+                talk = time.monotonic() + self._talk()
             if woken or time.monotonic() >= due:
                 due = time.monotonic() + self._tick()
         if not (self._ended or self._hive.ending):
@@ -95,6 +100,7 @@ class Supervisor:
         leave = [self._node.leave, self._governor.leave] if self._hive.ending else []
         closing = (
             self._governor.close,
+            self._talks.close,
             self._listener.close,
             self._probes.close,
             self._node.release,
@@ -152,7 +158,7 @@ class Supervisor:
                 woken = bool(key.data()) or woken
             else:
                 self._listener.handle(key, events)
-        return woken or self._hive.changed
+        return woken or self._hive.changed or self._talks.changed
 
     def _died(self) -> bool:
         pids = self._node.deaths.read()
@@ -180,11 +186,23 @@ class Supervisor:
         rest = PULSE if moment is None else moment - time.time()
         return min(PULSE, max(SOON / 5, rest))
 
+    def _talk(self) -> float:
+        """Go on with what is being said; gives the seconds until the next time."""
+        now = time.time()
+        try:
+            return min(PULSE, max(0.0, self._talks.step(now) - now))
+        except HiveError as error:
+            if str(error) != self._failure:
+                _log.warning("talking: %s", error)
+            self._failure = str(error)
+            return RETRY
+
     def _tidy(self) -> None:
         self._tidy_at = time.monotonic() + TIDY
         launches = self._node.launches(self._keeper.memory)
         if launches is not None:
             self._node.tidy(launches)
+            self._talks.tidy(launches, time.time())
             self._governor.tidy(launches)
         shorten(self._state.log)
 

@@ -15,6 +15,9 @@ from hive.core.admission import WAITING
 from hive.core.diff import Change
 from hive.core.outlook import how, outlook
 from hive.core.restart import within
+from hive.core.shown import Shown, state
+from hive.core.shown import outlook as said
+from hive.core.signs import Condition
 from hive.core.spec import Agent, Probe
 from hive.core.units import as_text
 from hive.core.wording import span
@@ -28,6 +31,9 @@ DEAD = "Pane is dead"
 
 PAUSED = "paused: "
 """How it begins what is said of the limits of an agent that is paused."""
+
+WAITS = frozenset({"waiting", "limited", "stalled"})
+"""The states of an agent that runs, and that a person or time alone gets further."""
 
 Record = dict[str, Any]
 Strain = tuple[int, str, str, float]
@@ -85,10 +91,11 @@ def short(agent: str) -> str:
     return agent.split("/", 1)[-1] or "hive"
 
 
-def settled(wanted: Wanted, memory: Memory) -> bool:
+def settled(wanted: Wanted, memory: Memory, word: str = "") -> bool:
     """Whether nothing further is about to happen to the agent by itself.
 
-    A quarantined agent counts as settled: how the request for it ended is known.
+    A quarantined agent counts as settled: how the request for it ended is known. So does one
+    that has come up so far that it waits, by its state's `word`.
     """
     if wanted.removed or not wanted.up:
         return memory.state is State.STOPPED
@@ -96,7 +103,7 @@ def settled(wanted: Wanted, memory: Memory) -> bool:
         return False
     if memory.state is State.FAILED:
         return memory.quarantined
-    return memory.state in {State.READY, State.STOPPED}
+    return memory.state in {State.READY, State.STOPPED} or word in WAITS
 
 
 def agent_record(
@@ -105,19 +112,23 @@ def agent_record(
     cpu: float | None,
     memory_bytes: int | None,
     limit: str | None = None,
+    talk: Shown | None = None,
 ) -> Record:
     """Build an agent's record; `cpu` is in cores, both numbers None where nobody looks.
 
-    `limit` is what hive does about its limits now, None or empty for nothing.
+    `limit` is what hive does about its limits now, None or empty for nothing; `talk` is what is
+    known of its conversation, None for a plain program.
     """
     agent, live = wanted.agent, memory.live
+    word, sub, reason, since = state(memory, talk)
     return {
         "agent": agent.short,
         "team": agent.team,
         "role": agent.role,
-        "state": memory.state.value,
-        "reason": memory.reason,
-        "since": _moment(memory.since),
+        "state": word,
+        "sub": sub,
+        "reason": reason,
+        "since": _moment(since),
         "session": agent.session,
         "window": agent.window,
         "pane": (memory.pane or None) if live else None,
@@ -128,11 +139,26 @@ def agent_record(
         "limit": limit or None,
         "task": None,
         "id": agent.id,
-        "settled": settled(wanted, memory),
+        "settled": settled(wanted, memory, word),
         "project": agent.project,
         "wanted": _wish(wanted),
         "socket": agent.socket,
         "after": list(agent.after),
+        **_talk(talk),
+    }
+
+
+def _talk(talk: Shown | None) -> Record:
+    """Tell of a conversation; of a plain program's there is nothing to tell."""
+    known = talk or Shown(condition=Condition(), profile="")
+    return {
+        "profile": known.profile or None,
+        "session_id": known.session or None,
+        "until": _moment(known.condition.until),
+        "closed": known.closed,
+        "queue": known.queue,
+        "tokens": known.tokens,
+        "cost": round(known.cost, 4),
     }
 
 
@@ -180,19 +206,23 @@ def why(  # noqa: PLR0913 - each is a kind of evidence of its own
     events: Sequence[Event],
     now: float,
     limits: Sequence[tuple[str, float]] = (),
+    talk: Shown | None = None,
 ) -> Record:
     """Build the answer to `why`; `deaths` has the latest first, `probes` are ready and alive.
 
     `limits` says what is so about its limits: sentences with their times (0: none).
     """
     rule = wanted.agent.restart
-    text, at = outlook(wanted, memory, team, now)
+    text, at = said(memory, talk) or outlook(wanted, memory, team, now)
     if (record["limit"] or "").startswith(PAUSED):
         text, at = "lets it go on once the pressure on the machine is over", None
     return {
         "version": VERSION,
         "agent": record,
-        "evidence": evidence(wanted, memory, probes, deaths, limits),
+        "evidence": [
+            *evidence(wanted, memory, probes, deaths, limits),
+            *(_signal(one.source, one.text, one.at) for one in (talk.evidence if talk else ())),
+        ],
         "next": {"text": text, "time": None if at is None else iso(at)},
         "budget": {
             "policy": rule.policy,

@@ -6,10 +6,11 @@ A step says itself what it changes: it stays as it is when the schema goes on.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
-from sqlalchemy import Column, Connection, Text
+from sqlalchemy import Column, Connection, Float, Integer, Text
 
 
 def migrate(connection: Connection, number: int, to: int) -> None:
@@ -26,5 +27,47 @@ def _largest(operations: Operations) -> None:
     operations.add_column("death", column)
 
 
-_STEPS: dict[int, Callable[[Operations], None]] = {2: _largest}
+def _messages(operations: Operations) -> None:
+    """Make room for messages, requests, conversations, locks and what agents asked for."""
+    version = ("version", Integer)
+    _table(
+        operations,
+        "message",
+        ("number", Integer),
+        ("agent", Text),
+        ("stage", Text),
+        ("text", Text),
+        ("created", Float),
+        ("body", Text),
+        version,
+    )
+    steps = (("id", Integer), ("number", Integer), ("at", Float), ("stage", Text), ("why", Text))
+    _table(operations, "step", *steps)
+    _table(
+        operations,
+        "request",
+        ("number", Integer),
+        ("agent", Text),
+        ("state", Text),
+        ("body", Text),
+        version,
+    )
+    _table(operations, "talk", ("agent", Text), ("body", Text), version)
+    _table(operations, "lock", ("name", Text), ("agent", Text), ("launch", Text), ("at", Float))
+    _table(operations, "deed", ("uid", Text), ("at", Float), ("answer", Text))
+    operations.create_index("message_of_agent", "message", ["agent", "stage", "number"])
+    operations.create_index("step_of_message", "step", ["number", "id"])
+    operations.create_index("request_by_state", "request", ["state", "number"])
+
+
+def _table(operations: Operations, name: str, *columns: tuple[str, type[Any]]) -> None:
+    """Make a table whose first column is its key, and whose columns are all filled."""
+    (key, kind), *others = columns
+    made = [Column(key, kind, primary_key=True)]
+    made += [Column(other, its, nullable=False) for other, its in others]
+    counted = name in {"message", "request"}  # a number is never given twice
+    operations.create_table(name, *made, sqlite_autoincrement=counted)
+
+
+_STEPS: dict[int, Callable[[Operations], None]] = {2: _largest, 3: _messages}
 """By the number of the schema that each leads to."""

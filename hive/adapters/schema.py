@@ -29,7 +29,7 @@ from sqlalchemy import (
 from hive.core.spec import from_dict, to_dict
 from hive.core.world import Holding, Memory, Server, State, TeamMemory, Wanted
 
-SCHEMA = 2
+SCHEMA = 3
 """The number of this schema, kept as the fact `schema`; `migrations` has the way to it."""
 
 
@@ -112,6 +112,70 @@ death = Table(
     Column("screen", Words, nullable=False),
     Column("largest", Words, nullable=False, server_default="[]"),
     Index("death_of_agent", "agent", "id"),
+)
+
+message = Table(
+    "message",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("agent", Text, nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("text", Words, nullable=False),
+    Column("created", Float, nullable=False),
+    # Its other fields, as JSON.
+    Column("body", Words, nullable=False),
+    Column("version", Integer, nullable=False),
+    Index("message_of_agent", "agent", "stage", "number"),
+    sqlite_autoincrement=True,
+)
+
+step = Table(
+    "step",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("why", Words, nullable=False),
+    Index("step_of_message", "number", "id"),
+)
+
+request = Table(
+    "request",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("agent", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("body", Words, nullable=False),
+    Column("version", Integer, nullable=False),
+    Index("request_by_state", "state", "number"),
+    sqlite_autoincrement=True,
+)
+
+talk = Table(
+    "talk",
+    metadata,
+    Column("agent", Text, primary_key=True),
+    Column("body", Words, nullable=False),
+    Column("version", Integer, nullable=False),
+)
+
+lock = Table(
+    "lock",
+    metadata,
+    Column("name", Words, primary_key=True),
+    Column("agent", Text, nullable=False),
+    Column("launch", Text, nullable=False),
+    Column("at", Float, nullable=False),
+)
+
+# What an agent asked for under an id of its own, and the answer: asked again, it is not done again.
+deed = Table(
+    "deed",
+    metadata,
+    Column("uid", Text, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("answer", Words, nullable=False),
 )
 
 BODY = tuple(

@@ -38,6 +38,7 @@ class State:
         self.socket = root / "hive.sock"
         self.log = root / "supervisor.log"
         self.launches = root / "launches"
+        self.voices = root / "voices"
 
     def __repr__(self) -> str:
         """As it is written in code."""
@@ -75,7 +76,8 @@ class State:
             with suppress(FileExistsError):  # what it is instead is looked at next
                 self.root.mkdir(mode=0o700)
             self._make_private()
-            self.launches.mkdir(mode=0o700, exist_ok=True)
+            for folder in (self.launches, self.voices):
+                folder.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise _failed("make", self.root, error) from error
 

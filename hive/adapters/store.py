@@ -16,6 +16,7 @@ from sqlalchemy import Column, Connection, Select, Table, bindparam, delete, fun
 from sqlalchemy.dialects.sqlite import insert
 
 from hive.adapters import schema
+from hive.adapters.post import Post
 from hive.adapters.schema import SCHEMA, agent, death, event, fact, team
 from hive.adapters.storefile import PATIENCE, Damaged, StoreFile, check
 from hive.core.world import Holding, Memory, TeamMemory, Wanted
@@ -93,6 +94,7 @@ class Store:
 
     def __init__(self, file: StoreFile) -> None:
         self._file = file
+        self.post = Post(file)
 
     @classmethod
     def open(cls, path: Path, *, patience: float = PATIENCE) -> Self:

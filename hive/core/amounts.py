@@ -1,4 +1,4 @@
-"""Amounts of memory and CPU as people write them: `512MB`, `1.5GB`, `75%`, `2` cores.
+"""Amounts as people write them: `512MB`, `1.5GB`, `75%`, `2` cores, `$20`.
 
 A megabyte is 1024² bytes, however it is written: so counts whoever shows memory. What can't be
 read raises ValueError with a text that goes after the key's name: "`memory` must be …".
@@ -23,10 +23,12 @@ LEAST_CPU = 0.01
 _NUMBER = r"([0-9]{1,15}(?:\.[0-9]{1,15})?)"
 _SIZE = re.compile(rf"{_NUMBER} ?([kmgt])(?:i?b)?", re.IGNORECASE | re.ASCII)
 _SHARE = re.compile(rf"{_NUMBER} ?%")
+_DOLLARS = re.compile(rf"\$ ?{_NUMBER}")
 _BARE = re.compile(_NUMBER)
 _SIZES = "a size such as `512MB` or `2GB`"
 _SHOWN = 40
 _MANY_CORES = 10**9
+_MANY_DOLLARS = 10**9
 
 
 def size(value: object) -> int:
@@ -126,6 +128,21 @@ def cpu(value: object) -> float:
     if share is None:
         raise _wrong(value, wanted)
     return _enough_cpu(share, value)
+
+
+def dollars(value: object) -> float:
+    """Read an amount of money: `$20`, `$12.50`, or a number of dollars; raises ValueError."""
+    wanted = "an amount of money such as `$20`"
+    if isinstance(value, str):
+        match = _DOLLARS.fullmatch(value.strip())
+        read = float(match[1]) if match else 0.0
+    elif isinstance(value, bool) or not isinstance(value, int | float):
+        raise _wrong(value, wanted)
+    else:
+        read = float(min(max(value, 0), _MANY_DOLLARS))  # an int may be too large to be a float
+    if not read > 0:  # also what is no number
+        raise _wrong(value, wanted)
+    return read
 
 
 def _size(value: object) -> int | None:

@@ -52,7 +52,10 @@ _NOTHING = Use()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """All that is decided upon for one agent; `excess` is of its latest launch."""
+    """All that is decided upon for one agent; `excess` is of its latest launch.
+
+    `end` is why it is to be started again though it runs ("" for nothing).
+    """
 
     now: float
     boot: str
@@ -65,6 +68,7 @@ class Case:
     alive: Verdict
     use: Use = _NOTHING
     excess: Excess | None = None
+    end: str = ""
 
     @property
     def running(self) -> tuple[Place, ...]:
@@ -143,6 +147,7 @@ def case_of(wanted: Wanted, places: tuple[Place, ...], world: World, now: float)
         alive=world.alive.get(name, Verdict()),
         use=world.uses.get(name, _NOTHING),
         excess=excess if excess and excess.launch == memory.launch else None,
+        end=world.ends.get(name, ""),
     )
     news = {} if isinstance(sight, Unseen) else _news(case)
     return replace(case, memory=replace(case.memory, **news)) if news else case

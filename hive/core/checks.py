@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from hive.core import names
 from hive.core.expand import PORT, Entry, Place, directories, env_files, full, members
+from hive.core.guess import SHELL_WORDS
 from hive.core.mistakes import Wrong
 from hive.core.positions import Path
 from hive.core.spec import Agent
@@ -22,16 +23,6 @@ from hive.core.units import as_text
 if TYPE_CHECKING:  # pydantic takes a tenth of a second to import
     from hive.core import model
     from hive.core.vitals import Vitals
-
-SHELL_WORDS = frozenset(
-    """
-    alias bg break case cd command continue do done echo elif else esac eval exec exit export
-    false fc fg fi for function getopts hash if in jobs kill local printf pwd read readonly return
-    select set shift source test then time times trap true type ulimit umask unalias unset until
-    wait while
-    """.split()  # noqa: SIM905 - a list of forty quoted words is harder to read
-)
-"""What a shell understands without a program of that name."""
 
 Lost = frozenset[Path]
 

@@ -21,6 +21,8 @@ GONE = "it is no longer in the file"
 SAID = {
     "argv": "command",
     "env": "environment",
+    "dress": "brief, or how it is started and spoken to,",
+    "voice": "way of being spoken to",
     "socket": "tmux server",
     "window": "window's name",
     "order": "place",

@@ -8,7 +8,7 @@ those written in the file over those of its .env files.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -96,9 +96,13 @@ def directories(file: model.File, place: Place) -> list[Named]:
 
 def env_files(file: model.File, place: Place) -> list[Named]:
     """Give every .env file that the file names, in order."""
+    tables: Iterable[tuple[Path, model.Defaults | model.Team | model.Server, str]] = (
+        *levels(file, place),
+        *((("mcp", name), server, place.folder) for name, server in file.mcp.items()),
+    )
     return [
         Named(path=(*path, "env_file"), target=place.under(folder, one))
-        for path, table, folder in levels(file, place)
+        for path, table, folder in tables
         for one in table.env_file
     ]
 
@@ -159,6 +163,7 @@ def ceiling(file: model.File) -> Ceiling:
         memory=table.memory,
         agents=table.agents,
         reserve=table.reserve,
+        budget=table.budget,
         admission=table.admission,
     )
 

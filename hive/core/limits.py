@@ -60,13 +60,15 @@ class Ceiling:
     """What all agents together may use, as one file's [limits] says it.
 
     `cpu` is in cores, `memory` and `reserve` in bytes. `reserve` is what stays free for the
-    person; None is `reserve_of`. `admission` says whether agents wait for room at all.
+    person; None is `reserve_of`. `budget` is in dollars. `admission` says whether agents wait
+    for room at all.
     """
 
     cpu: Portion | None = None
     memory: Portion | None = None
     agents: int | None = None
     reserve: Portion | None = None
+    budget: float | None = None
     admission: bool = True
 
 
@@ -78,6 +80,7 @@ class Total:
     memory: int | None = None
     agents: int | None = None
     reserve: int = 0
+    budget: float | None = None
     admission: bool = True
 
 
@@ -98,12 +101,14 @@ def together(ceilings: Iterable[Ceiling], *, cores: float, memory: int) -> Total
     cpus = [one.cpu.of(cores) for one in found if one.cpu]
     memories = [one.memory.of(memory) for one in found if one.memory]
     agents = [one.agents for one in found if one.agents is not None]
+    budgets = [one.budget for one in found if one.budget is not None]
     reserves = [one.reserve.of(memory) for one in found if one.reserve]
     return Total(
         cpu=min(cpus, default=None),
         memory=int(min(memories)) if memories else None,
         agents=min(agents, default=None),
         reserve=int(max(reserves)) if reserves else reserve_of(memory),
+        budget=min(budgets, default=None),
         admission=all(one.admission for one in found),
     )
 
@@ -170,4 +175,9 @@ def to_dict(ceiling: Ceiling) -> dict[str, Any]:
 def from_dict(values: Mapping[str, Any]) -> Ceiling:
     """Read back what `to_dict` gave; keys it does not know are left out."""
     portions = {key: Portion(**values[key]) if values.get(key) else None for key in _ALL}
-    return Ceiling(agents=values.get("agents"), admission=values.get("admission", True), **portions)
+    return Ceiling(
+        agents=values.get("agents"),
+        budget=values.get("budget"),
+        admission=values.get("admission", True),
+        **portions,
+    )

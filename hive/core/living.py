@@ -54,6 +54,8 @@ def living(case: Case, place: Place) -> tuple[Action, ...]:
         return (_stop(case, case.wanted.why),)
     if case.wanted.agent.alive and _bad(case.alive, memory):
         return (_stop(case, f"its alive probe failed: {case.alive.why}", counts=True),)
+    if case.end:
+        return (_stop(case, case.end, counts=True),)
     swept = sweep(case, case.strays) if case.strays else ()
     if any(not isinstance(action, Wait) for action in swept):
         return swept
@@ -102,7 +104,8 @@ def _targets(case: Case) -> tuple[Process, ...]:
 
 def _starting(case: Case) -> tuple[Action, ...]:
     memory, now, verdict = case.memory, case.now, case.ready
-    if case.wanted.agent.ready is None:
+    agent = case.wanted.agent
+    if agent.ready is None and agent.voice is None:
         settled = memory.began + SETTLE
         if now < settled:
             return (Wait(until=settled),)

@@ -16,8 +16,8 @@ from hive.core.positions import Path
 from hive.errors import WrongInput
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
-_SECRET = re.compile(r"""(?:^|[\s{,.])["']?env["']?\s*[.=]""")
-_SECRET_TABLE = re.compile(r"""\s*\[.*\benv["']?\s*\]""")
+_SECRET = re.compile(r"""(?:^|[\s{,.])["']?(?:env|headers)["']?\s*[.=]""")
+_SECRET_TABLE = re.compile(r"""\s*\[.*\b(?:env|headers)["']?\s*\]""")
 _WIDTH = 100
 
 
@@ -51,6 +51,11 @@ def shown(key: object) -> str:
     return text if _BARE.fullmatch(text) else json.dumps(text)
 
 
+def private(path: Path) -> bool:
+    """Whether what stands there may be a secret, and is never shown."""
+    return "env" in path or "headers" in path
+
+
 def placed(wrongs: Iterable[Wrong], text: str) -> list[Mistake]:
     """Find the line of each mistake; each is told once, in the order of the file."""
     lines = text.replace("\r\n", "\n").split("\n")
@@ -63,7 +68,7 @@ def placed(wrongs: Iterable[Wrong], text: str) -> list[Mistake]:
                 line=line or 1,
                 where=".".join(shown(part) for part in wrong.path[:-1]),
                 what=wrong.what,
-                text=excerpt(lines, line) if line and "env" not in wrong.path else "",
+                text=excerpt(lines, line) if line and not private(wrong.path) else "",
             )
         )
     return sorted(found, key=lambda mistake: mistake.line)

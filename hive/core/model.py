@@ -2,182 +2,52 @@
 
 These models are the documentation of the file: the JSON Schema is made from them, and a test
 keeps `hive.toml.example` equal to them. They know nothing of folders, programs or other agents.
-A validator's message goes after the key's name: "`count` must be …".
 """
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    WithJsonSchema,
-    model_validator,
+from pydantic import BeforeValidator, Field, model_validator
+
+from hive.core import limits, spec
+from hive.core.profile import Permission
+from hive.core.values import (
+    Address,
+    Argv,
+    Budget,
+    Cpu,
+    Duration,
+    Env,
+    Headers,
+    Memory,
+    Name,
+    Pattern,
+    Processes,
+    Reserve,
+    SharedCpu,
+    SharedMemory,
+    Signal,
+    Socket,
+    Soft,
+    Table,
+    Text,
+    Texts,
+    Time,
+    Times,
+    Url,
 )
 
-from hive.core import amounts, limits, names, spec, units
-from hive.core.expand import PORT
-
-MOST = 1000
-"""The largest pool: what is larger is a slip of the hand."""
-
-MOST_PROCESSES = 1 << 22
-"""As many as a kernel can have at once."""
-
 KINDS = ("http", "tcp", "exec", "screen")
-SIGNALS = frozenset({"HUP", "INT", "QUIT", "ABRT", "KILL", "USR1", "USR2", "PIPE", "ALRM", "TERM"})
-"""The signals that end a program, by the names that Linux and macOS share."""
 
 _PROBE = spec.Probe(kind="http", target="")
 _RESTART = spec.Restart()
 _STOP = spec.Stop()
 
 
-def text(value: object) -> str:
-    """Give a text that can be an argument or a variable: not empty, and without NUL."""
-    if not isinstance(value, str):
-        raise ValueError("must be a text in quotes")  # noqa: TRY004 - pydantic wants ValueError
-    if not value.strip():
-        raise ValueError("must not be empty")
-    if "\0" in value:
-        raise ValueError("must not hold a NUL character")
-    return value
-
-
-def texts(value: object) -> tuple[str, ...]:
-    """Read one text or a list of them."""
-    if not isinstance(value, str | list):
-        raise ValueError("must be a text in quotes or a list of them")  # noqa: TRY004
-    return tuple(text(one) for one in ([value] if isinstance(value, str) else value))
-
-
-def argv(value: object) -> tuple[str, ...]:
-    """Read a command: a text is for the shell, a list is executed as it is."""
-    if isinstance(value, str):
-        return ("sh", "-c", text(value))
-    if not isinstance(value, list) or not value:
-        raise ValueError("must be a command in quotes, or a list of its words")
-    if not all(isinstance(word, str) and "\0" not in word for word in value):
-        raise ValueError("must be a list of texts without NUL characters")
-    return (text(value[0]), *value[1:])
-
-
-def variable(name: str) -> str:
-    """Check the name of an environment variable."""
-    if not name or re.search(r"[\s=\x00-\x1f\x7f]", name):
-        raise ValueError("can't be a variable: no spaces, `=` or control characters in its name")
-    return name
-
-
-def content(value: str) -> str:
-    """Check the value of an environment variable."""
-    if "\0" in value:
-        raise ValueError("must not hold a NUL character")
-    return value
-
-
-def url(value: str) -> str:
-    """Check a URL to be asked; `$PORT` stands for the agent's port."""
-    trial = value.replace(PORT, "1")
-    try:
-        parts = urlsplit(trial)
-        good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        good = False
-    if not good or re.search(r"[\s\x00-\x1f\x7f]", value):
-        raise ValueError("must be a URL such as `http://127.0.0.1:8000/`")
-    return value
-
-
-def address(value: object) -> str:
-    """Read a place to connect to: a port on 127.0.0.1, or `host:port`."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = f"127.0.0.1:{value}" if 0 < value < 65536 else ""
-    if value == PORT:
-        value = f"127.0.0.1:{PORT}"
-    match = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^\s:]+):([0-9]{1,5}|\$PORT)", str(value))
-    if not isinstance(value, str) or match is None:
-        raise ValueError("must be a port from 1 to 65535, or `host:port`")
-    if match[2] != PORT and not 0 < int(match[2]) < 65536:
-        raise ValueError("must have a port from 1 to 65535")
-    return value
-
-
-def pattern(value: str) -> str:
-    """Check a regular expression."""
-    try:
-        re.compile(text(value))
-    except (re.error, OverflowError, RecursionError) as error:
-        raise ValueError(f"must be a regular expression: {error}") from None
-    return value
-
-
-def signal(value: str) -> str:
-    """Read a signal's name, with or without `SIG`."""
-    name = value.upper().removeprefix("SIG")
-    if name not in SIGNALS:
-        near = names.did_you_mean(name, SIGNALS)
-        raise ValueError(f"must be a signal that ends a program, such as TERM or INT{near}")
-    return name
-
-
-def socket(value: str) -> str:
-    """Check which tmux server: "" (the user's), a name, or a path."""
-    if value.startswith(("/", "~/")):
-        if len(value.encode()) > 100:
-            raise ValueError("must be a path of at most 100 bytes: a socket's can't be longer")
-        return text(value)
-    if "/" in value:
-        raise ValueError("must be a name, or a path that begins with `/` or `~/`")
-    return names.safe(value) if value else value
-
-
 def agent(value: Any) -> Any:
     """Read an agent written as its command alone."""
     return {"run": value} if isinstance(value, str) else value
-
-
-Name = Annotated[
-    str,
-    AfterValidator(names.safe),
-    WithJsonSchema({"type": "string", "pattern": names.PATTERN}),
-]
-Text = Annotated[str, BeforeValidator(text)]
-Texts = Annotated[tuple[str, ...], BeforeValidator(texts, json_schema_input_type=str | list[str])]
-Argv = Annotated[tuple[str, ...], BeforeValidator(argv, json_schema_input_type=str | list[str])]
-Url = Annotated[str, AfterValidator(url)]
-Address = Annotated[str, BeforeValidator(address, json_schema_input_type=int | str)]
-Pattern = Annotated[str, AfterValidator(pattern)]
-Signal = Annotated[str, AfterValidator(signal)]
-Socket = Annotated[str, AfterValidator(socket)]
-Duration = Annotated[float, BeforeValidator(units.seconds, json_schema_input_type=str | float)]
-Time = Annotated[Duration, AfterValidator(units.above_zero)]
-Times = Annotated[int, Field(ge=1, le=MOST)]
-Processes = Annotated[int, Field(ge=1, le=MOST_PROCESSES)]
-Cpu = Annotated[float, BeforeValidator(amounts.cpu, json_schema_input_type=str | float)]
-Memory = Annotated[int, BeforeValidator(amounts.memory, json_schema_input_type=str)]
-Soft = Annotated[int | float, BeforeValidator(amounts.soft, json_schema_input_type=str)]
-SharedCpu = Annotated[
-    limits.Portion,
-    BeforeValidator(amounts.shared_cpu, json_schema_input_type=str | float),
-]
-SharedMemory = Annotated[
-    limits.Portion, BeforeValidator(amounts.shared_memory, json_schema_input_type=str)
-]
-Reserve = Annotated[limits.Portion, BeforeValidator(amounts.reserve, json_schema_input_type=str)]
-Env = dict[Annotated[str, AfterValidator(variable)], Annotated[str, AfterValidator(content)]]
-
-
-class Table(BaseModel):
-    """A table of the file: exact types, no unknown keys, never changed."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class Probe(Table):
@@ -283,6 +153,19 @@ class Defaults(Table):
     priority: limits.Priority | None = Field(
         None, description='Who is paused last when room is short; without it, a server is "high".'
     )
+    brief: Text | None = Field(
+        None, description="Its first prompt: a file (`.md`, `.txt`, or a path), or the text itself."
+    )
+    prelude: Text | None = Field(
+        None, description="A template file that goes in place of what hive teaches every agent."
+    )
+    mcp: Texts = Field((), description="Servers of [mcp.NAME] that it may use, by name.")
+    permission: Permission = Field(
+        "ask", description="What it may do unasked: nothing, edits of files, or all."
+    )
+    trust: bool = Field(
+        False, description="Whether hive may answer the questions of its program's first start."
+    )
     restart: Restart = Field(
         default_factory=Restart, description="When it is started again; goes over [defaults]."
     )
@@ -295,6 +178,12 @@ class Agent(Defaults):
     """One agent, or with `count` a pool of them; a text alone is its `run`."""
 
     run: Argv = Field(description="The command: a text for the shell, or a list as it is.")
+    profile: Name | None = Field(
+        None, description="Which program it is (`hive profile list`); without it, `run` tells."
+    )
+    account: Text | None = Field(
+        None, description="Whose usage limits it shares; without it, all of its profile share one."
+    )
     role: Name | None = Field(
         None, description="What it is for, any word; without it, its key without final digits."
     )
@@ -333,6 +222,30 @@ class Team(Table):
     )
 
 
+class Server(Table):
+    """A server of the Model Context Protocol; exactly one of command and url."""
+
+    command: Argv | None = Field(
+        None, description="What is started and speaks over its input and output, as in `run`."
+    )
+    url: Url | None = Field(None, description="Where a server that already runs is.")
+    env: Env = Field(default_factory=dict, description="Variables for the command.")
+    env_file: Texts = Field(
+        (), description="One or more .env files, from this file's folder; `env` goes over them."
+    )
+    headers: Headers = Field(default_factory=dict, description="What is sent with every request.")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Server:
+        if (self.command is None) == (self.url is None):
+            raise ValueError("needs exactly one of `command` and `url`")
+        if self.url and (self.env or self.env_file):
+            raise ValueError("has variables, but only a `command` takes them; see `headers`")
+        if self.command and self.headers:
+            raise ValueError("has `headers`, but only a `url` takes them; see `env`")
+        return self
+
+
 class Tmux(Table):
     """Which tmux the agents live in."""
 
@@ -356,6 +269,9 @@ class Limits(Table):
     reserve: Reserve | None = Field(
         None, description="The memory that stays free for you; without it, 5%, at most 1GB."
     )
+    budget: Budget | None = Field(
+        None, description='The most that all agents together may cost, as "$20"; then hive asks.'
+    )
     admission: bool = Field(
         limits.Ceiling().admission, description="Whether agents wait until there is room for them."
     )
@@ -369,5 +285,8 @@ class File(Table):
     limits: Limits = Field(default_factory=Limits, description="What all agents together may use.")
     defaults: Defaults = Field(
         default_factory=Defaults, description="What goes for every agent of the file."
+    )
+    mcp: dict[Name, Server] = Field(
+        default_factory=dict, description="Servers that agents may use, by name."
     )
     teams: dict[Name, Team] = Field(default_factory=dict, description="The teams, by name.")

@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
+from hive.core import voice as voices
 from hive.core.limits import Limits, Priority
+from hive.core.voice import Voice
 
 ProbeKind = Literal["http", "tcp", "exec", "screen"]
 Policy = Literal["always", "on-failure", "never"]
@@ -76,7 +78,8 @@ class Agent:
     `order` is the place of its window in its session. Under lasting pressure those of the
     lowest `priority` are paused first.
     `socket` is the tmux server: "" is the user's default one, a word is a name (`tmux -L`),
-    a text with a slash is a path (`tmux -S`).
+    a text with a slash is a path (`tmux -S`). `voice` is how it is spoken to, None for a plain
+    program.
     """
 
     project: str
@@ -98,6 +101,12 @@ class Agent:
     socket: str = ""
     limits: Limits = field(default_factory=Limits)
     priority: Priority = "normal"
+    voice: Voice | None = None
+
+    @property
+    def dress(self) -> str:
+        """What its voice gives the program at a launch, as a text to be compared."""
+        return repr(self.voice.at_launch) if self.voice else ""
 
     @property
     def id(self) -> str:
@@ -119,7 +128,7 @@ class Agent:
         return f"Agent({self.id!r}, argv={self.argv!r})"
 
 
-RUNS = ("argv", "directory", "env", "port", "session", "socket")
+RUNS = ("argv", "directory", "env", "port", "session", "socket", "dress")
 """The fields that a running program was started with: a change of one needs a restart."""
 
 
@@ -151,4 +160,5 @@ def from_dict(values: Mapping[str, Any]) -> Agent:
     stop = dict(found.get("stop", {}))
     found["stop"] = Stop(**{**stop, "keys": tuple(stop.get("keys", ()))})
     found["limits"] = Limits(**found.get("limits", {}))
+    found["voice"] = voices.from_dict(found["voice"]) if found.get("voice") else None
     return Agent(**found)

@@ -252,7 +252,8 @@ class World:
     """One look at everything, with the store's memory of it.
 
     `sights` is by socket, the rest by agent id (`teams` by `project/team`). `boot` names the
-    machine's boot. `room` is None where nobody has to wait for room.
+    machine's boot. `room` is None where nobody has to wait for room. `ends` is why an agent whose
+    conversation stands still is to be started again.
     """
 
     boot: str = ""
@@ -265,3 +266,4 @@ class World:
     uses: Mapping[str, Use] = field(default_factory=dict)
     excesses: Mapping[str, Excess] = field(default_factory=dict)
     room: Room | None = None
+    ends: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,337 @@
+"""The verbs by which people and agents talk: messages, requests, reports, hooks, locks.
+
+An agent can only speak for itself: `me` says who asks, and its seal proves it. What an agent asks
+for comes with an id of its own (`uid`): asked again, it is not done again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from hive import letters
+from hive.adapters import seal
+from hive.conversations import Conversations
+from hive.core.delivery import clean
+from hive.core.messages import OVER, PERSON, Message, Request, Stage
+from hive.core.names import did_you_mean
+from hive.core.signs import Sign, Source, Sub, Turn
+from hive.core.spec import Agent
+from hive.core.wirings import signs
+from hive.core.world import Memory, Wanted
+from hive.errors import HiveError, WrongInput
+
+LONGEST = 1 << 20
+"""The longest message, in characters."""
+
+REPORTS = {"working": Turn.WORKING, "blocked": Turn.WAITING, "done": None}
+"""What an agent may report of itself, and whose turn it then is (None: that does not change)."""
+
+_NAME = re.compile(r"(m-|[AaQq])(\d+)")
+
+Me = Mapping[str, str]
+Record = dict[str, Any]
+
+
+class Team(Protocol):
+    """What the desk must know of the agents."""
+
+    @property
+    def wanted(self) -> Mapping[str, Wanted]: ...  # noqa: D102
+    @property
+    def memory(self) -> Mapping[str, Memory]: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """Everything that is said to agents and by them.
+
+    `chosen` gives the agents (ids) that names mean, `records` what is known of
+    all agents and teams.
+    """
+
+    root: Path
+    team: Team
+    talks: Conversations
+    chosen: Callable[[Sequence[str]], list[str]]
+    records: Callable[[], tuple[list[Record], list[Record]]]
+    clock: Callable[[], float]
+
+    def send(
+        self,
+        names: Sequence[str],
+        text: str,
+        uid: str = "",
+        me: Me | None = None,
+    ) -> Record:
+        """Queue a message for each of these agents, and give their receipts."""
+        sender = self._who(me).short if me else PERSON
+        known = self.talks.post.answered(uid) if uid else None
+        if known is None:
+            return letters.sent(self.talks.send(self._messages(names, text, sender), uid))
+        found = [self.talks.message(number) for number in known["messages"]]
+        return letters.sent([one for one in found if one])
+
+    def _messages(self, names: Sequence[str], text: str, sender: str) -> list[Message]:
+        text, now = clean(text), self.clock()
+        if not text.strip():
+            raise WrongInput("the message is empty", fix='hive send AGENT "TEXT"')
+        if len(text) > LONGEST:
+            what = f"the message has {len(text)} characters, more than {LONGEST}"
+            raise WrongInput(what, fix="put it into a file, and send its path")
+        if not names:
+            raise WrongInput("no agent is named", fix="`hive status` lists them")
+        agents = self.chosen(names)
+        for agent in agents:
+            self._hears(self.team.wanted[agent].agent, alone=len(agents) == 1)
+        able = [agent for agent in agents if self._takes(agent)]
+        if not able:
+            raise HiveError(
+                f"none of {', '.join(names)} takes messages",
+                fix='set `profile` of an agent ("generic" suits any program that reads lines)',
+            )
+        return [
+            Message(number=0, agent=agent, sender=sender, text=text, created=now, since=now)
+            for agent in able
+        ]
+
+    def _takes(self, agent: str) -> bool:
+        voice = self.team.wanted[agent].agent.voice
+        return bool(voice and voice.profile.messages) and not self.team.wanted[agent].removed
+
+    def _hears(self, agent: Agent, *, alone: bool) -> None:
+        """Refuse a message that one agent alone could never get."""
+        if alone and not self._takes(agent.id):
+            raise HiveError(
+                f"`{agent.short}` is a plain program: hive types nothing into it",
+                fix='set its `profile` ("generic" suits any program that reads lines)',
+            )
+
+    def message(self, name: str) -> Record:
+        """Tell a message's whole story."""
+        one = self._message(name)
+        following = letters.outlook(one, self.talks.closed(one.agent), self.talks.patient(one))
+        return letters.story(one, self.talks.post.story(one.number), following)
+
+    def withdraw(self, name: str) -> Record:
+        """Take back a message that was not typed yet."""
+        one = self._message(name)
+        if one.stage not in {Stage.QUEUED, Stage.FAILED}:
+            what = f"{one.name} is {one.stage}: it can't be taken back"
+            raise HiveError(what, fix=f"hive why {one.name}")
+        after = replace(one, stage=Stage.WITHDRAWN, reason="withdrawn", since=self.clock())
+        return letters.sent([self.talks.change(after, "taken back by a person")])
+
+    def inbox(self) -> Record:
+        """Tell what waits for a person."""
+        post = self.talks.post
+        failed = post.messages(stages=[Stage.FAILED.value], limit=50)
+        agents, teams = self.records()
+        items = letters.items(post.requests(), failed, agents, teams)
+        return letters.inbox(items)
+
+    def decide(self, name: str, allow: bool, text: str = "") -> Record:  # noqa: FBT001
+        """Allow or deny exactly what an approval shows."""
+        one = self._request(name, "approval")
+        talks, now = self.talks, self.clock()
+        lines = talks.ears.lines
+        return letters.decided(talks.requests.decide(one, lines, allow=allow, text=text, now=now))
+
+    def answer(self, name: str, text: str) -> Record:
+        """Answer an agent's question; the answer goes to it as a message."""
+        one = self._request(name, "question")
+        if not text.strip():
+            raise WrongInput("the answer is empty", fix=f'hive answer {name} "TEXT"')
+        return letters.decided(self.talks.answer_to(one, clean(text), self.clock()))
+
+    def request(self, name: str) -> Record:
+        """Tell all of a request."""
+        return letters.decided(self._request(name, ""))
+
+    def report(self, state: str, text: str, me: Me, uid: str = "") -> Record:  # noqa: ARG002 - a report twice is one
+        """Hear how an agent says it is."""
+        agent = self._who(me)
+        if state not in REPORTS:
+            near = did_you_mean(state, REPORTS)
+            raise WrongInput(f"no state `{state}`{near}", fix=f"one of {', '.join(REPORTS)}")
+        blocked = state == "blocked"
+        self.talks.hear(
+            agent.id,
+            [
+                Sign(
+                    launch=me["launch"],
+                    source=Source.REPORT,
+                    at=self.clock(),
+                    turn=REPORTS[state],
+                    sub=Sub.BLOCKED if blocked else "",
+                    text=f"it reports `{state}`{f': {text}' if text else ''}",
+                    worked=not blocked,
+                )
+            ],
+        )
+        self.talks.say(agent.id, "report", f"{state}{f': {text}' if text else ''}", self.clock())
+        return {}
+
+    def hook(self, event: str, payload: Mapping[str, Any], me: Me, uid: str = "") -> Record:  # noqa: ARG002 - a hook twice is one
+        """Hear what a program's hook tells, and say what it is to print."""
+        agent = self._who(me)
+        wiring = agent.voice.profile.wiring if agent.voice else ""
+        found = signs(wiring, event, payload, me["launch"], self.clock())
+        self.talks.hear(agent.id, found)
+        return self.talks.hooked(agent.id, event, found, self.clock())
+
+    def ask_human(self, text: str, options: Sequence[str], me: Me, uid: str = "") -> Record:
+        """Put an agent's question to a person."""
+        agent = self._who(me)
+        if not text.strip():
+            raise WrongInput("the question is empty", fix='hive ask "QUESTION"')
+        asked = clean(text) + (f" [{' | '.join(options)}]" if options else "")
+        return self._once(uid, lambda: {"request": self._asked(agent, asked, me["launch"])})
+
+    def _asked(self, agent: Agent, asked: str, launch: str) -> str:
+        new = Request(
+            number=0, kind="question", agent=agent.id, launch=launch, asked=asked, at=self.clock()
+        )
+        return self.talks.requests.ask(new).name
+
+    def reply(self, request: str, me: Me) -> Record:
+        """Tell an agent what became of its question."""
+        one = self._request(request, "question", open_only=False)
+        if one.agent != self._who(me).id:
+            raise WrongInput(f"{request} is not a question of yours")
+        return {"state": one.state, "answer": one.answer}
+
+    def next_task(self, me: Me) -> Record:
+        """Give an agent its next message: the one it has begun, or the first that waits."""
+        agent = self._who(me)
+        one = self.talks.claim(agent.id, me["launch"], self.clock())
+        return {"task": letters.task(one) if one else None}
+
+    def show_task(self, name: str, me: Me) -> Record:
+        """Show an agent one of its messages."""
+        return {"task": letters.task(self._mine(name, me))}
+
+    def progress(self, text: str, me: Me, uid: str = "") -> Record:  # noqa: ARG002 - told twice is told
+        """Note how far an agent is."""
+        agent = self._who(me)
+        self.report("working", text, me)
+        return {"agent": agent.short}
+
+    def task_done(
+        self, name: str, result: str, me: Me, confidence: float | None = None, uid: str = ""
+    ) -> Record:
+        """Note that an agent has done what a message asked."""
+        if confidence is not None and not 0 <= confidence <= 1:
+            raise WrongInput(f"confidence must be from 0 to 1, not {confidence:g}")
+        one = replace(self._mine(name, me), confidence=confidence)
+        return self._once(uid, lambda: self._reported(one, "done", result))
+
+    def task_fail(self, name: str, why: str, me: Me, uid: str = "") -> Record:
+        """Note that an agent could not do what a message asked."""
+        one = self._mine(name, me)
+        return self._once(uid, lambda: self._reported(one, "failed", why))
+
+    def _reported(self, one: Message, outcome: Any, text: str) -> Record:
+        now = self.clock()
+        after = replace(
+            one,
+            stage=Stage.ANSWERED,
+            outcome=outcome,
+            result=clean(text),
+            reason=f"reported {outcome}{f': {text}' if text else ''}",
+            submitted=one.submitted or now,
+            answered=now,
+            since=now,
+        )
+        self.talks.change(after, f"the agent reports it {outcome}")
+        return {"task": one.name}
+
+    def lock(self, name: str, me: Me, uid: str = "") -> Record:  # noqa: ARG002 - taken twice is held once
+        """Take a lock for an agent, or say who has it."""
+        agent = self._who(me)
+        by, since = self.talks.post.lock(name, agent.id, me["launch"], self.clock())
+        return {"held": by == agent.id, "by": by.split("/", 1)[-1], "since": since}
+
+    def unlock(self, name: str, me: Me, uid: str = "") -> Record:  # noqa: ARG002 - given back twice is free
+        """Give back an agent's lock."""
+        agent = self._who(me)
+        if not self.talks.post.unlock(name, agent.id):
+            raise WrongInput(f"you do not hold the lock `{name}`")
+        return {"held": False, "by": ""}
+
+    def _once(self, uid: str, do: Callable[[], Record]) -> Record:
+        """Do it, unless it was done under this id: then give what was answered."""
+        known = self.talks.post.answered(uid) if uid else None
+        if known is not None:
+            return dict(known)
+        answer = do()
+        if uid:
+            self.talks.post.note(uid, answer, self.clock())
+        return answer
+
+    def _who(self, me: Me) -> Agent:
+        """Give the agent that speaks; raises WrongInput for one that can't prove it."""
+        agent, launch = me.get("agent", ""), me.get("launch", "")
+        if agent not in self.team.wanted or not seal.good(
+            self.root, agent, launch, me.get("seal", "")
+        ):
+            raise WrongInput(
+                f"`{agent}` can't prove who it is", fix="run this from inside the agent's window"
+            )
+        memory = self.team.memory.get(agent)
+        if memory is None or memory.launch != launch:
+            now = memory.launch if memory else "none"
+            what = f"this launch of `{agent}` is over: {launch} (now: {now})"
+            raise WrongInput(what, fix="end your turn: another launch has taken over")
+        return self.team.wanted[agent].agent
+
+    def _message(self, name: str) -> Message:
+        found = _NAME.fullmatch(name)
+        one = self.talks.message(int(found[2])) if found and found[1] == "m-" else None
+        if one is None:
+            raise WrongInput(f"there is no message `{name}`", fix="hive events")
+        return one
+
+    def _mine(self, name: str, me: Me) -> Message:
+        agent = self._who(me)
+        one = self._message(name)
+        if one.agent != agent.id:
+            raise WrongInput(f"{name} is not for you", fix="hive task next")
+        if one.stage in OVER and one.stage is not Stage.FAILED and one.outcome:
+            raise WrongInput(f"{name} is {one.stage} already", fix="hive task next")
+        return one
+
+    def _request(self, name: str, kind: str, *, open_only: bool = True) -> Request:
+        found = _NAME.fullmatch(name)
+        one = self.talks.post.request(int(found[2])) if found and found[1] != "m-" else None
+        if one is None or one.name != name.upper() or (kind and one.kind != kind):
+            raise WrongInput(f"there is no {kind or 'request'} `{name}`", fix="hive inbox")
+        if kind and open_only and one.state != "open":
+            raise WrongInput(f"{name} is {one.state} already", fix="hive inbox")
+        return one
+
+
+VERBS = (
+    "send",
+    "message",
+    "withdraw",
+    "inbox",
+    "decide",
+    "answer",
+    "request",
+    "report",
+    "hook",
+    "ask_human",
+    "reply",
+    "next_task",
+    "show_task",
+    "progress",
+    "task_done",
+    "task_fail",
+    "lock",
+    "unlock",
+)
+"""What the desk answers."""

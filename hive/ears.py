@@ -1,0 +1,207 @@
+"""What is heard of every conversation: hooks and reports as they come, records, titles, screens.
+
+A line belongs to one launch of one agent. Whatever says something about it is a sign; `judge`
+says what all signs amount to. Times are epoch seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from hive.adapters.claude_records import ClaudeRecords
+from hive.adapters.codex_records import CodexRecords
+from hive.adapters.opencode import OpencodeRecords
+from hive.adapters.spool import Spool
+from hive.adapters.typist import Typist
+from hive.core import judge, screens
+from hive.core.profile import Profile
+from hive.core.screens import Look
+from hive.core.signs import Condition, Ear, Glimpse, Sign, Turn
+from hive.core.spec import Agent
+from hive.core.stall import Watch
+from hive.core.talk import Talk
+from hive.core.world import Memory
+
+SCREENS = 5.0
+"""Seconds between two looks at the screen of an agent that works and tells so itself."""
+
+
+class Records(Protocol):
+    """What a program writes down of its conversation."""
+
+    def read(self, now: float, *, pids: Collection[int], session: str) -> tuple[Sign, ...]: ...  # noqa: D102
+    def close(self) -> None: ...  # noqa: D102
+
+
+READERS: dict[str, type[ClaudeRecords] | type[CodexRecords] | type[OpencodeRecords]] = {
+    "claude": ClaudeRecords,
+    "codex": CodexRecords,
+    "opencode": OpencodeRecords,
+}
+
+
+@dataclass(slots=True, kw_only=True)
+class Line:
+    """One launch of a voice, and what was heard of it until now.
+
+    `moved` is when its screen last changed in more than its spinner, `masked` that screen.
+    """
+
+    spec: Agent
+    profile: Profile
+    memory: Memory
+    folder: Path
+    records: Records | None
+    spool: Spool
+    ear: Ear
+    condition: Condition
+    glimpse: Glimpse = field(default_factory=Glimpse)
+    look: Look | None = None
+    watch: Watch = field(default_factory=Watch)
+    screened: float = 0.0
+    masked: str = ""
+    moved: float = 0.0
+    pids: frozenset[int] = frozenset()
+
+    @property
+    def launch(self) -> str:
+        """The launch it is of."""
+        return self.memory.launch
+
+
+class Ears:
+    """The lines of all voices that run."""
+
+    def __init__(self, typist: Typist, folder: Callable[[str], Path]) -> None:
+        self._typist = typist
+        self._folder = folder
+        self.lines: dict[str, Line] = {}
+
+    def follow(
+        self,
+        running: Mapping[str, tuple[Agent, Memory]],
+        talks: Mapping[str, Talk],
+        environ: Callable[[Agent, str], Mapping[str, str]],
+    ) -> None:
+        """Have a line to each of these agents' launches, and to nobody else."""
+        for agent, line in list(self.lines.items()):
+            if agent not in running or running[agent][1].launch != line.launch:
+                if line.records:
+                    line.records.close()
+                del self.lines[agent]
+        for agent, (spec, memory) in running.items():
+            if spec.voice is None:
+                continue
+            line = self.lines.get(agent) or self._begun(spec, memory, talks.get(agent), environ)
+            line.spec, line.memory, line.profile = spec, memory, spec.voice.profile
+            self.lines[agent] = line
+
+    def _begun(
+        self,
+        spec: Agent,
+        memory: Memory,
+        talk: Talk | None,
+        environ: Callable[[Agent, str], Mapping[str, str]],
+    ) -> Line:
+        if spec.voice is None:
+            raise ValueError(f"a plain program says nothing: {spec.id}")
+        profile, launch = spec.voice.profile, memory.launch
+        same = talk is not None and talk.launch == launch
+        folder = self._folder(launch)
+        kind = READERS.get(profile.records)
+        records = (
+            kind(launch, environ(spec, launch), spec.directory, memory.began) if kind else None
+        )
+        return Line(
+            spec=spec,
+            profile=profile,
+            memory=memory,
+            folder=folder,
+            records=records,
+            spool=Spool(folder / "spool"),
+            ear=Ear(launch=launch, session=talk.session if talk and same else ""),
+            condition=talk.condition if talk and same else Condition(launch=launch),
+            moved=memory.began,
+        )
+
+    def look(self, pids: Mapping[str, frozenset[int]], now: float) -> None:
+        """See every line's pane, and the screens that may say something new."""
+        for socket in {line.memory.socket for line in self.lines.values()}:
+            glimpses = self._typist.glimpses(socket)
+            lines = {
+                line.memory.pane: line
+                for line in self.lines.values()
+                if line.memory.socket == socket
+            }
+            for pane, line in lines.items():
+                glimpse = glimpses.get(pane)
+                if glimpse and glimpse.launch == line.launch:
+                    line.glimpse = glimpse
+                line.pids = pids.get(line.spec.id, frozenset())
+            wanted = [pane for pane, line in lines.items() if _is_due(line, now)]
+            shown = self._typist.screens(socket, wanted) if wanted else {}
+            for pane, rows in shown.items():
+                self._screened(lines[pane], rows, now)
+
+    def _screened(self, line: Line, rows: list[str], now: float) -> None:
+        line.screened = now
+        line.look = screens.read(rows, line.profile)
+        masked = screens.masked(rows)
+        if masked != line.masked:
+            line.masked, line.moved = masked, now
+
+    def take(self, agent: str, signs: Iterable[Sign]) -> bool:
+        """Hear signs of an agent; gives whether there is a line to it."""
+        line = self.lines.get(agent)
+        for sign in signs if line else ():
+            if line:
+                line.ear = judge.hear(line.ear, sign)
+        return line is not None
+
+    def listen(self, now: float) -> None:
+        """Read what the programs have written down since the last time."""
+        for line in self.lines.values():
+            if line.records:
+                for sign in line.records.read(now, pids=line.pids, session=line.ear.session):
+                    line.ear = judge.hear(line.ear, sign)
+
+    def judge(self, now: float) -> set[str]:
+        """Say how every conversation stands; gives the agents for whom that has changed."""
+        changed = set()
+        for agent, line in self.lines.items():
+            before = line.condition
+            line.condition = judge.judge(
+                line.ear,
+                line.glimpse,
+                line.look,
+                line.profile,
+                now,
+                before,
+                started=line.memory.began,
+            )
+            if _told(before) != _told(line.condition):
+                changed.add(agent)
+        return changed
+
+    def close(self) -> None:
+        """Give back every reader."""
+        for line in self.lines.values():
+            if line.records:
+                line.records.close()
+
+
+def _told(one: Condition) -> tuple[object, ...]:
+    return (one.launch, one.turn, one.sub, one.text, one.source, one.until, one.closed)
+
+
+def _is_due(line: Line, now: float) -> bool:
+    """Whether its screen may show something that was not seen yet."""
+    if line.glimpse.dead or not line.glimpse.pane:
+        return False
+    if line.glimpse.output + 1.0 < line.screened:  # tmux tells whole seconds
+        return False
+    busy = line.profile.tells and line.condition.turn is Turn.WORKING
+    return not busy or now - line.screened >= SCREENS

@@ -1,0 +1,279 @@
+"""Records of what is said: messages with their stories, and what waits for a person.
+
+Pure like `views`: values come in, the JSON-ready shapes that docs/json.md promises come out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from hive.core.messages import Message, Request, Stage, Step
+from hive.core.signs import Sub
+from hive.core.wording import count
+from hive.views import VERSION, Record, iso, short
+
+Outlook = tuple[str, float | None]
+"""What hive does next with a message, and the moment of it where time alone brings it."""
+
+BUDGET = "budget"
+"""The kind of limit (an agent's `sub`) that only a person lifts: what it may cost is used up."""
+
+LEFT = "person"
+"""The kind of stall (an agent's `sub`) that hive gave to a person."""
+
+WINDOW = "window"
+"""The channel of an approval that can only be given in the agent's window."""
+
+TEAM, AGENT, LETTER = range(3)
+"""What a thing in the inbox keeps from going on: the worst first."""
+
+_HERE = "nothing is typed into it"
+
+_WINDOW: dict[str, tuple[str, str, str]] = {
+    Sub.APPROVAL: ("to allow a tool, or not, in its window", _HERE, "hive attach {}"),
+    Sub.QUESTION: ("to answer its question in its window", _HERE, "hive attach {}"),
+    Sub.DIALOG: ("to answer a dialog in its window", _HERE, "hive attach {}"),
+    Sub.LOGIN: ("to log in, in its window", _HERE, "hive attach {}"),
+    Sub.MODEL: ("to choose a model that there is, in its window", _HERE, "hive attach {}"),
+    Sub.FULL: ("to make room in its conversation, or to start a new one", _HERE, "hive attach {}"),
+    Sub.BLOCKED: ("to help it on: it says that it is blocked", "it waits", 'hive send {} "…"'),
+    BUDGET: ("to raise its budget", "it is paused", "hive deploy   # with a higher `budget`"),
+    LEFT: ("to look why it does not go on", "hive leaves it alone", "hive attach {}"),
+}
+"""By an agent's `sub`: what is asked of a person, what happens meanwhile, the command for it."""
+
+
+def message(one: Message) -> Record:
+    """Build the record of a message."""
+    return {
+        "message": one.name,
+        "agent": short(one.agent),
+        "id": one.agent,
+        "from": short(one.sender),
+        "kind": one.kind,
+        "text": one.text,
+        "stage": one.stage.value,
+        "reason": one.reason,
+        "since": _moment(one.since or one.created),
+        "created": iso(one.created),
+        "proof": one.proof,
+        "typed": _moment(one.typed),
+        "submitted": _moment(one.submitted),
+        "answered": _moment(one.answered),
+        "outcome": one.outcome,
+        "result": one.result,
+        "confidence": one.confidence,
+    }
+
+
+def sent(messages: Iterable[Message]) -> Record:
+    """Build the answer to `send`: the receipt of each message."""
+    return {"version": VERSION, "messages": [message(one) for one in messages]}
+
+
+def task(one: Message) -> Record:
+    """Build what an agent is told of a message that it fetches itself."""
+    return {
+        "name": one.name,
+        "from": short(one.sender),
+        "kind": one.kind,
+        "text": one.text,
+        "stage": one.stage.value,
+        "created": iso(one.created),
+    }
+
+
+def story(one: Message, steps: Iterable[Step], closed: str, proof: float = 0.0) -> Record:
+    """Build the answer to `message`: how far it is, how it came there, what is next.
+
+    `closed` and `proof` are those of `outlook`.
+    """
+    text, at = outlook(one, closed, proof)
+    return {
+        "version": VERSION,
+        "message": message(one),
+        "story": [{"time": iso(step.at), "stage": step.stage, "why": step.why} for step in steps],
+        "next": {"text": text, "time": None if at is None else iso(at)},
+    }
+
+
+def outlook(one: Message, closed: str, proof: float = 0.0) -> Outlook:
+    """Say what hive does next with a message, and when (None: no time is set).
+
+    `closed` is why nothing may be typed into its agent now, "" where it may; `proof` how long
+    the agent's own evidence may take, in seconds (0: not told).
+    """
+    if one.stage is Stage.QUEUED:
+        way = f"types it once nothing is in the way any more: {closed}" if closed else ""
+        return way or "types it as soon as no earlier message waits", None
+    if one.stage is Stage.TYPED:
+        return _enter(one, closed, proof)
+    if one.stage is Stage.SUBMITTED:
+        return "waits until the agent's turn is over, and keeps what it says", None
+    if one.stage is Stage.FAILED:
+        return f"nothing by itself: {one.reason}; `hive withdraw {one.name}` puts it away", None
+    return f"nothing: it was {one.stage.value}", None
+
+
+def items(
+    requests: Iterable[Request],
+    messages: Iterable[Message],
+    agents: Sequence[Record],
+    teams: Iterable[Record] = (),
+) -> list[Record]:
+    """List what waits for a person, what blocks most first.
+
+    `agents` and `teams` are records as in `hive status`. Of messages those count that failed;
+    of requests, the open ones; an agent is not listed once more for waiting with its own.
+    """
+    known = {one["id"]: one for one in agents}
+    asking = [one for one in requests if one.state == "open"]
+    asked: set[tuple[str, str]] = {(one.agent, one.kind) for one in asking}
+    found = [
+        *(_held(team, agents) for team in teams if team["held"]),
+        *(_request(one, known.get(one.agent, {}), agents) for one in asking),
+        *(_agent(one, agents) for one in agents if _stuck(one, asked)),
+        *(_undelivered(one) for one in messages if one.stage is Stage.FAILED),
+    ]
+    found.sort(key=lambda one: one[0])
+    return [record for _, record in found]
+
+
+def inbox(found: Iterable[Record]) -> Record:
+    """Build the answer to `inbox`, in the order given."""
+    return {"version": VERSION, "items": list(found)}
+
+
+def decided(one: Request) -> Record:
+    """Build the answer to `decide`, `answer` and `request`."""
+    return {
+        "version": VERSION,
+        "request": {
+            "id": one.name,
+            "kind": one.kind,
+            "agent": short(one.agent),
+            "asked": one.asked,
+            "state": one.state,
+            "answer": one.answer,
+            "since": iso(one.at),
+            "answered": _moment(one.answered),
+            "next": _command(one) if one.state == "open" else "",
+        },
+    }
+
+
+_Item = tuple[tuple[int, int, str], Record]
+"""The place of a thing in the inbox, and its record; what keeps more from going on is first."""
+
+
+def _enter(one: Message, closed: str, proof: float) -> Outlook:
+    """Say what follows on the paste: Enter, the agent's evidence, one more Enter."""
+    if not one.enters:
+        way = f" once nothing is in the way any more: {closed}" if closed else ""
+        return f"presses Enter{way or ' once it stands in the composer'}", None
+    at = one.since + proof if proof and one.since else None
+    if one.enters == 1:
+        return "waits for its own evidence; if it still stands there, presses Enter once more", at
+    return "waits for the agent's own evidence that it arrived; without any it has failed", at
+
+
+def _request(one: Request, agent: Mapping[str, Any], agents: Sequence[Record]) -> _Item:
+    name = short(one.agent)
+    if one.kind == "approval":
+        why, meanwhile = f"{name} may do it only if it is allowed", f"it waits; {_HERE}"
+    else:
+        why, meanwhile = f"{name} asks a person", "it does what it can without an answer"
+    record = {
+        "id": one.name,
+        "kind": one.kind,
+        "agent": name,
+        "asked": one.asked,
+        "why": why,
+        "since": iso(one.at),
+        "meanwhile": meanwhile + _queue(agent),
+        "answer": _command(one),
+    }
+    return (AGENT, -_blocks(agent, agents), record["since"]), record
+
+
+def _command(one: Request) -> str:
+    """Give the command line that answers a request."""
+    if one.kind == "question":
+        return f'hive answer {one.name} "…"'
+    if one.channel == WINDOW:
+        return f"hive attach {short(one.agent)}   # it can only be answered there"
+    return f'hive approve {one.name}   # or: hive deny {one.name} "why not"'
+
+
+def _stuck(one: Record, asked: set[tuple[str, str]]) -> bool:
+    """Whether an agent waits for a person and nothing else says so already."""
+    sub = one.get("sub", "")
+    waits = sub in _WINDOW and (one["id"], sub) not in asked
+    return one["wanted"] == "up" and (one["state"] == "failed" or waits)
+
+
+def _agent(one: Record, agents: Sequence[Record]) -> _Item:
+    name, sub = one["agent"], one.get("sub", "")
+    asked, meanwhile, answer = _WINDOW.get(sub, ("", "", ""))
+    if one["state"] == "failed":
+        sub, asked = "failed", "to put right what ends it, and to start it again"
+        meanwhile, answer = "hive gives it a trial start now and then", "hive start {}"
+    record = {
+        "id": name,
+        "kind": "stalled" if sub == LEFT else sub,
+        "agent": name,
+        "asked": asked,
+        "why": one["reason"],
+        "since": one["since"],
+        "meanwhile": meanwhile + _queue(one),
+        "answer": answer.format(name),
+    }
+    return (AGENT, -_blocks(one, agents), one["since"] or ""), record
+
+
+def _held(team: Record, agents: Sequence[Record]) -> _Item:
+    name = team["team"]
+    members = [one for one in agents if (one["project"], one["team"]) == (team["project"], name)]
+    since = team.get("since")
+    record = {
+        "id": name,
+        "kind": "held team",
+        "agent": name,
+        "asked": "to put right what ends its agents, and to let it go",
+        "why": team["reason"],
+        "since": since,
+        "meanwhile": "hive restarts none of its agents by itself",
+        "answer": f"hive start {name}",
+    }
+    return (TEAM, -len(members), since or ""), record
+
+
+def _undelivered(one: Message) -> _Item:
+    record = {
+        "id": one.name,
+        "kind": "undelivered",
+        "agent": short(one.agent),
+        "asked": "to send it again, or to put it away",
+        "why": one.reason,
+        "since": _moment(one.since or one.created),
+        "meanwhile": "hive does nothing more with it",
+        "answer": f"hive why {one.name}   # then: hive withdraw {one.name}",
+    }
+    return (LETTER, 0, record["since"] or ""), record
+
+
+def _blocks(agent: Mapping[str, Any], agents: Sequence[Record]) -> int:
+    """Count what waits for an agent: messages to it, and agents that start after it."""
+    after = sum(agent.get("id") in one["after"] for one in agents)
+    return int(agent.get("queue") or 0) + after
+
+
+def _queue(agent: Mapping[str, Any]) -> str:
+    many = int(agent.get("queue") or 0)
+    return f"; {count(many, 'message')} wait{'s' * (many == 1)} with it" if many else ""
+
+
+def _moment(at: float) -> str | None:
+    """Write a moment; 0 is how a message says that it has not come."""
+    return iso(at) if at else None

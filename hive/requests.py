@@ -1,0 +1,177 @@
+"""What agents ask of people: approvals and questions, from the asking to the answer.
+
+An approval is answered through the agent's own channel, and only for exactly what was shown: what
+is asked otherwise by now is refused.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from hive.adapters import opencode
+from hive.adapters.post import Post
+from hive.adapters.typist import Typist
+from hive.core.messages import Request
+from hive.core.signs import Ask, Sign, Sub, Turn, digest
+from hive.core.wirings import reply
+from hive.ears import Line
+from hive.errors import HiveError
+
+Lines = Mapping[str, Line]
+
+GONE = "it was answered in its window, or is not asked any more"
+
+SCREEN = "screen-"
+"""How the key of an ask begins that only the screen tells of."""
+
+
+class Requests:
+    """Everything that waits for a person's word."""
+
+    def __init__(self, post: Post, typist: Typist, folder: Callable[[str], Path]) -> None:
+        self._post = post
+        self._typist = typist
+        self._folder = folder
+        self._open: dict[int, Request] = {one.number: one for one in post.requests()}
+
+    def of(self, agent: str, key: str) -> Request | None:
+        """Give the open request with this key of this agent."""
+        found = (one for one in self._open.values() if (one.agent, one.key) == (agent, key))
+        return next(found, None)
+
+    def follow(self, lines: Lines, now: float) -> bool:
+        """Have a request for all that is asked, and close what nobody asks any more.
+
+        Gives whether anything changed.
+        """
+        changed = False
+        asked = {(agent, ask.key): ask for agent, line in lines.items() for ask in asks(line)}
+        for (agent, key), ask in asked.items():
+            if self.of(agent, key) is None:
+                self.ask(_request(agent, lines[agent], ask, now))
+                changed = True
+        for one in list(self._open.values()):
+            if one.kind == "approval" and (one.agent, one.key) not in asked:
+                self._gone(one, now)
+                changed = True
+        return changed
+
+    def ask(self, new: Request) -> Request:
+        """Put something to a person."""
+        kept = self._post.ask(new)
+        self._open[kept.number] = kept
+        return kept
+
+    def waited_for(self, agent: str, found: Sequence[Sign]) -> str | None:
+        """Give the file for which a hook is to wait that told of an ask."""
+        for sign in found:
+            one = self.of(agent, sign.ask.key) if sign.ask else None
+            if one:
+                return _file(one)
+        return None
+
+    def decide(self, one: Request, lines: Lines, *, allow: bool, text: str, now: float) -> Request:
+        """Carry out a person's decision.
+
+        Raises HiveError where it is not asked any more, is asked otherwise by now, or can't be
+        answered from here.
+        """
+        line = lines.get(one.agent)
+        asked = {ask.key: ask for ask in asks(line)} if line else {}
+        ask = asked.get(one.key)
+        if line is None or ask is None or line.launch != one.launch:
+            self._gone(one, now)
+            raise HiveError(f"{one.name} is not asked any more", fix="hive inbox")
+        if ask.digest != one.digest:
+            self._gone(one, now)
+            what = f"what is asked is not what {one.name} shows any more"
+            raise HiveError(what, fix="hive inbox")
+        self._carry_out(one, line, allow=allow, text=text)
+        after = replace(
+            one, state="allowed" if allow else "denied", answer=text, answered=now
+        )
+        return self._settle(after, f"by a person{f': {text}' if text else ''}")
+
+    def answer(self, one: Request, text: str, now: float) -> Request:
+        """Note a person's answer to a question."""
+        return self._settle(replace(one, state="answered", answer=text, answered=now), "by a person")
+
+    def _carry_out(self, one: Request, line: Line, *, allow: bool, text: str) -> None:
+        if one.channel == "hook":
+            self._verdict(one, reply(line.profile.wiring, "PermissionRequest", allow, text))
+        elif one.channel == "http":
+            opencode.decide(line.port, one.key, allow, text)
+        elif one.channel == "keys":
+            self._press(one, line, allow=allow)
+        else:
+            short = one.agent.split("/", 1)[1]
+            what = f"{one.name} can only be answered in its window"
+            raise HiveError(what, fix=f"hive attach {short}")
+
+    def _press(self, one: Request, line: Line, *, allow: bool) -> None:
+        """Type the answer, while the screen still shows what was asked."""
+        keys = line.profile.keys.allow if allow else line.profile.keys.deny
+        memory = line.memory
+        why = self._typist.keys(memory.socket, memory.pane, line.launch, keys, shows=one.asked)
+        if why:
+            raise HiveError(f"{one.name} could not be answered: {why}", fix="hive inbox")
+
+    def _gone(self, one: Request, now: float) -> None:
+        self._settle(replace(one, state="gone", answer=GONE, answered=now), GONE)
+        if one.channel == "hook":
+            self._verdict(one, "")
+
+    def _settle(self, after: Request, why: str) -> Request:
+        kept = self._post.settle(after, why)
+        self._open.pop(kept.number, None)
+        return kept
+
+    def _verdict(self, one: Request, printed: str) -> None:
+        """Leave a hook that waits what it is to print; a launch that is gone needs nothing."""
+        file = self._folder(one.launch) / _file(one)
+        if not file.parent.is_dir():
+            return
+        draft = file.with_suffix(".new")
+        try:
+            draft.write_text(json.dumps({"print": printed}))
+            draft.replace(file)
+        except OSError as error:
+            raise HiveError(f"can't write it: {error.strerror}", where=str(file)) from error
+
+
+def asks(line: Line) -> list[Ask]:
+    """Give what an agent wants to be allowed now: as it tells it, or else as its screen shows."""
+    found = list(line.ear.asks.values())
+    one = line.condition
+    if found or one.turn is not Turn.WAITING or one.sub != Sub.APPROVAL or line.look is None:
+        return found
+    known = digest("screen", line.look.text)
+    return [Ask(key=f"{SCREEN}{known}", tool=line.look.text, detail="", digest=known)]
+
+
+def _request(agent: str, line: Line, ask: Ask, now: float) -> Request:
+    return Request(
+        number=0,
+        kind="approval",
+        agent=agent,
+        launch=line.launch,
+        asked=f"{ask.tool}: {ask.detail}" if ask.detail else ask.tool,
+        at=now,
+        key=ask.key,
+        digest=ask.digest,
+        channel=_channel(line, ask),
+    )
+
+
+def _channel(line: Line, ask: Ask) -> str:
+    """Say how an ask is answered."""
+    if ask.key.startswith(SCREEN):
+        return "keys" if line.profile.keys.allow else "window"
+    return "http" if line.profile.wiring == "opencode" else "hook"
+
+
+def _file(one: Request) -> str:
+    return f"verdict-{one.name}.json"
