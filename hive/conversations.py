@@ -9,29 +9,26 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from hive.adapters.errands import Errands
 from hive.adapters.node import Looked
-from hive.adapters.post import Superseded
 from hive.adapters.state import State as Place
 from hive.adapters.store import Event, Store
 from hive.adapters.typist import Typist
-from hive.core import sessions
-from hive.core.delivery import Seat
-from hive.core.messages import HIVE, OVER, Message, Request, Stage
+from hive.core import budget, sessions
+from hive.core.limits import Ceiling
+from hive.core.messages import Message, Request, Stage
 from hive.core.sessions import End
-from hive.core.signs import Condition, Sign, Turn
 from hive.core.shown import Shown
+from hive.core.signs import Sign, Turn
 from hive.core.spec import Agent
 from hive.core.talk import Talk
-from hive.core.world import Memory, State, Use, Verdict, Wanted
+from hive.core.world import Memory, Use, Verdict, Wanted
 from hive.dressing import Dressed, Dressing
 from hive.ears import Ears, Line
 from hive.errors import HiveError
-from hive.mouth import Mouth
-from hive.patience import Patience
+from hive.outbox import IDLE, Outbox
+from hive.patience import BUDGET, Around, Patience, remember
 from hive.requests import Requests
 
 OBSERVE = 0.9
@@ -40,10 +37,17 @@ OBSERVE = 0.9
 LISTEN = 0.4
 """Seconds between two looks at what the programs have written."""
 
-BELL = "bell"
-"""The file in a launch's folder that is touched where something waits for the agent."""
-
 _log = logging.getLogger("hive")
+
+
+class Measured(Protocol):
+    """What is measured of the agents beside their conversations."""
+
+    @property
+    def uses(self) -> Mapping[str, Use]: ...  # noqa: D102
+    @property
+    def ceilings(self) -> Mapping[str, Ceiling]: ...  # noqa: D102
+    def writes(self, agent: str) -> bool: ...  # noqa: D102
 
 
 class Conversations:
@@ -55,19 +59,14 @@ class Conversations:
         self._typist = Typist(place.instance)
         self._dressing = Dressing(place, store.post)
         self.ears = Ears(self._typist, self._dressing.folder)
-        self._mouth = Mouth(self._typist, self._mark)
-        self.errands = Errands()
         self.talks: dict[str, Talk] = self.post.talks()
-        self._open: dict[str, list[Message]] = self.post.open()
         self.requests = Requests(self.post, self._typist, self._dressing.folder)
-        self.patience = Patience(store)
+        self.patience = Patience(store, self._typist, self.note, self.requests.ask)
+        self.outbox = Outbox(store.post, self._typist, self.patience.closed)
         self._observed = 0.0
         self._listened = 0.0
-        self._due = 0.0
         self._news: list[Event] = []
-        self._left: set[str] = set()
         self.changed = False
-        self.ends: dict[str, str] = {}
         self.environ: Callable[[Agent, str], Mapping[str, str]] = lambda _spec, _launch: {}
         self.answer: Callable[[str, Mapping[str, Any]], Any] = lambda _verb, _args: {}
 
@@ -88,38 +87,15 @@ class Conversations:
         if spec.voice is None:
             return spec, inherit
         before = self.talks.get(spec.id, Talk(agent=spec.id))
-        cut = sessions.cut_off(before, self._open.get(spec.id, ()))
+        cut = sessions.cut_off(before, self.outbox.of(spec.id))
         dressed: Dressed = self._dressing.dress(spec, launch, before, end, inherit, now)
         self._remember([dressed.talk])
-        self._open = self.post.open()
-        if cut and dressed.talk.resumed:
-            self._go_on(dressed.spec, now)
-        elif not dressed.talk.resumed:
-            self._say_again(spec.id, launch, now)
-        return dressed.spec, dressed.inherit
-
-    def _go_on(self, spec: Agent, now: float) -> None:
-        """Tell an agent that goes on with its conversation that its turn was cut off."""
-        if spec.voice:
+        self.outbox.reload()
+        if not dressed.talk.resumed:
+            self.outbox.say_again(spec.id, launch, now)
+        elif cut:
             self.note(spec.id, spec.voice.profile.session.go_on, now)
-
-    def _say_again(self, agent: str, launch: str, now: float) -> None:
-        """Have said again what a conversation that is lost had not answered."""
-        why = "said again: the conversation it was in is lost"
-        lost = [
-            (
-                replace(
-                    one, stage=Stage.QUEUED, reason=why, since=now, launch="", enters=0, typed=0.0,
-                    submitted=0.0, proof="",
-                ),
-                why,
-            )
-            for one in self._open.get(agent, ())
-            if one.stage is Stage.SUBMITTED and one.launch != launch
-        ]  # fmt: skip
-        if lost:
-            self.post.change(lost)
-            self._open = self.post.open()
+        return dressed.spec, dressed.inherit
 
     # looking
 
@@ -128,7 +104,7 @@ class Conversations:
         wanted: Mapping[str, Wanted],
         memory: Mapping[str, Memory],
         looked: Looked,
-        uses: Mapping[str, Use],
+        around: Measured,
         now: float,
     ) -> None:
         """Take in a look: who runs, what their windows show, how the conversations stand."""
@@ -144,18 +120,25 @@ class Conversations:
             return
         self._observed = now
         self.ears.follow(running, self.talks, self.environ)
-        pids = {
-            agent: frozenset(process.pid for process in looked.trees[agent].current)
-            for agent in running
-            if agent in looked.trees
-        }
         try:
-            self.ears.look(pids, now)
+            self.ears.look(looked.trees, now)
         except HiveError as error:  # what could not be seen now is seen at the next look
             _log.warning("can't look at the agents' windows: %s", error)
+        for agent, line in self.ears.lines.items():
+            line.wrote = now if around.writes(agent) else line.wrote
         self._listen(now)
-        self.patience.watch(self.ears.lines, uses, self.talks, now)
-        self._follow_up(now)
+        self.patience.watch(
+            self.ears.lines,
+            Around(
+                uses=around.uses,
+                talks=self.talks,
+                briefs=self.outbox.briefs(),
+                asking=self.requests.asking(),
+                ceilings=around.ceilings,
+            ),
+            now,
+        )
+        self._write_talks(now)
 
     def step(self, now: float) -> float:
         """Do what is due between two looks; gives the moment of the next thing."""
@@ -163,9 +146,9 @@ class Conversations:
             return now + OBSERVE
         if not 0 <= now - self._listened < LISTEN:
             self._listen(now)
-        if not 0 <= self._due - now:
-            self._speak(now)
-        return min(self._listened + LISTEN, self._due)
+        if not now < self.outbox.due <= now + IDLE:
+            self.outbox.speak(self.ears.lines, now)
+        return min(self._listened + LISTEN, self.outbox.due)
 
     def _listen(self, now: float) -> None:
         self._listened = now
@@ -189,15 +172,14 @@ class Conversations:
     def hear(self, agent: str, signs: Iterable[Sign]) -> None:
         """Take in signs that came by themselves: a hook's, a report."""
         self.ears.take(agent, signs)
-        self._listened = 0.0
-        self._due = 0.0
+        self._listened = self.outbox.due = 0.0
 
     def _judge(self, now: float) -> None:
         changed = self.ears.judge(now)
         self._write_talks(now)
         if self.requests.follow(self.ears.lines, now) or changed:
             self.changed = True
-            self._due = 0.0
+            self.outbox.due = 0.0
 
     def _write_talks(self, now: float) -> None:
         """Remember how the conversations stand, those that changed."""
@@ -220,66 +202,13 @@ class Conversations:
     # what is to be said
 
     def send(self, new: Sequence[Message], uid: str = "") -> list[Message]:
-        """Queue messages, and type what may be typed at once."""
-        kept = self.post.add(new, uid=uid)
-        for one in kept:
-            self._open.setdefault(one.agent, []).append(one)
-            self._ring(one.agent)
-        self._due = 0.0
+        """Queue messages, and have said what may be said at once."""
         self.changed = True
-        return kept
+        return self.outbox.add(new, self.ears.lines, uid)
 
     def note(self, agent: str, text: str, now: float) -> None:
         """Have hive itself say something to an agent."""
-        new = Message(
-            number=0, agent=agent, sender=HIVE, text=text, created=now, since=now, kind="note"
-        )
-        self.send([new])
-
-    def _ring(self, agent: str) -> None:
-        """Tell a program that fetches its messages itself that there is one."""
-        line = self.ears.lines.get(agent)
-        if line and line.folder.exists():
-            (line.folder / BELL).touch()
-
-    def claim(self, agent: str, launch: str, now: float) -> Message | None:
-        """Give an agent the message it works on, or the next one, which it then has."""
-        mine = self._open.get(agent, [])
-        begun = [one for one in mine if one.stage is Stage.SUBMITTED and one.launch == launch]
-        if begun:
-            return begun[0]
-        queued = [one for one in mine if one.stage is Stage.QUEUED]
-        if not queued or self.patience.closed(agent):
-            return None
-        after = replace(
-            queued[0],
-            stage=Stage.SUBMITTED,
-            reason="it fetched it",
-            since=now,
-            launch=launch,
-            submitted=now,
-            proof="the agent asked for it",
-            tries=queued[0].tries + 1,
-        )
-        return self.change(after, "fetched by the agent")
-
-    def message(self, number: int) -> Message | None:
-        """Give a message by its number."""
-        return self.post.message(number)
-
-    def change(self, after: Message, why: str) -> Message:
-        """Write a message's new stage. Raises Superseded where it is not as it was."""
-        (kept,) = self.post.change([(after, why)])
-        mine = [one for one in self._open.get(kept.agent, []) if one.number != kept.number]
-        if kept.stage not in OVER:
-            mine = sorted([*mine, kept], key=lambda one: one.number)
-        self._open[kept.agent] = mine
-        self._due = 0.0
-        self.changed = True
-        return kept
-
-    def _mark(self, _before: Message, after: Message, why: str) -> Message:
-        return self.change(after, why)
+        self.outbox.note(agent, text, self.ears.lines, now)
 
     def closed(self, agent: str) -> str:
         """Say why nothing may be typed into an agent now, "" where it may."""
@@ -293,51 +222,21 @@ class Conversations:
         line = self.ears.lines.get(one.agent)
         return line.profile.typing.proof if line else 0.0
 
-    def queue(self, agent: str) -> list[Message]:
-        """Give an agent's messages that are not over, in order."""
-        return self._open.get(agent, [])
-
-    def _speak(self, now: float) -> None:
-        """Go on with all that is being said."""
-        seats = {
-            agent: (self._seat(agent, line), tuple(self._open[agent]))
-            for agent, line in self.ears.lines.items()
-            if self._open.get(agent) and line.profile.messages
-        }
-        try:
-            due = self._mouth.step(seats, now) if seats else None
-        except Superseded as error:
-            _log.info("%s", error)
-            self._open, due = self.post.open(), now
-        except HiveError as error:
-            _log.warning("can't type: %s", error)
-            due = now + LISTEN
-        self._due = now + OBSERVE if due is None else due
-
-    def _seat(self, agent: str, line: Line) -> Seat:
-        return Seat(
-            agent=agent,
-            socket=line.memory.socket,
-            pane=line.memory.pane,
-            launch=line.launch,
-            profile=line.profile,
-            folder=str(line.folder),
-            condition=line.condition,
-            glimpse=line.glimpse,
-            ear=line.ear,
-            closed=self.patience.closed(agent)
-            or ("stopping" if line.memory.state is State.STOPPING else ""),
-        )
-
-    def hooked(
-        self, agent: str, event: str, found: Sequence[Sign], now: float
-    ) -> dict[str, Any]:
+    def hooked(self, agent: str, event: str, found: Sequence[Sign], now: float) -> dict[str, Any]:
         """Say what a hook is to print at once, or which verdict it is to wait for."""
         self._judge(now)
-        return {"print": "", "wait": self.requests.waited_for(agent, found), "event": event}
+        line, wait = self.ears.lines.get(agent), self.requests.waited_for(agent, found)
+        over = any(sign.turn is Turn.READY for sign in found)
+        if line is None or wait or not over:
+            return {"print": "", "wait": wait}
+        self.outbox.speak(self.ears.lines, now)  # what this turn answered is no longer in the way
+        return {"print": self.outbox.hand_over(agent, line, event, now), "wait": None}
 
     def answer_to(self, one: Request, text: str, now: float) -> Request:
         """Give a person's answer to the agent that asked."""
+        if one.key.startswith(BUDGET):
+            self.patience.grant(one.key, text, now)
+            return self.requests.answer(one, text, now)
         kept = self.requests.answer(one, text, now)
         self.note(one.agent, f"Answer to {one.name} ({one.asked}): {text}", now)
         return kept
@@ -356,7 +255,7 @@ class Conversations:
             profile=line.profile.name if line else "",
             session=known.session,
             closed=self.closed(agent),
-            queue=sum(one.stage is Stage.QUEUED for one in self.queue(agent)),
+            queue=sum(one.stage is Stage.QUEUED for one in self.outbox.of(agent)),
             doubt=doubt,
             step=step,
             next=following,
@@ -393,18 +292,14 @@ class Conversations:
     def close(self) -> None:
         """Give back everything."""
         self.ears.close()
-        self.errands.close()
+        self.outbox.close()
 
 
 def _talk(before: Talk, line: Line) -> Talk:
     """Give what is to be remembered of a conversation."""
     one, ear = line.condition, line.ear
     session = ear.session or before.session
-    if ear.tokens or ear.cost:
-        spent = {**before.spent, session: ear.cost}
-    else:
-        spent = dict(before.spent)
-    return replace(
+    after = replace(
         before,
         launch=line.launch,
         session=session,
@@ -416,8 +311,9 @@ def _talk(before: Talk, line: Line) -> Talk:
         since=one.since,
         until=one.until,
         tokens=max(before.tokens, ear.tokens),
-        spent=spent,
+        spent=budget.counted(before.spent, session, ear.cost),
     )
+    return remember(after, line.watch)
 
 
 def _verdict(line: Line) -> Verdict:

@@ -6,7 +6,6 @@ for comes with an id of its own (`uid`): asked again, it is not done again.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from hive import letters
 from hive.adapters import seal
 from hive.conversations import Conversations
 from hive.core.delivery import clean
-from hive.core.messages import OVER, PERSON, Message, Request, Stage
+from hive.core.messages import OVER, PERSON, Message, Request, Stage, parsed
 from hive.core.names import did_you_mean
 from hive.core.signs import Sign, Source, Sub, Turn
 from hive.core.spec import Agent
@@ -29,8 +28,6 @@ LONGEST = 1 << 20
 
 REPORTS = {"working": Turn.WORKING, "blocked": Turn.WAITING, "done": None}
 """What an agent may report of itself, and whose turn it then is (None: that does not change)."""
-
-_NAME = re.compile(r"(m-|[AaQq])(\d+)")
 
 Me = Mapping[str, str]
 Record = dict[str, Any]
@@ -72,7 +69,7 @@ class Desk:
         known = self.talks.post.answered(uid) if uid else None
         if known is None:
             return letters.sent(self.talks.send(self._messages(names, text, sender), uid))
-        found = [self.talks.message(number) for number in known["messages"]]
+        found = [self.talks.post.message(number) for number in known["messages"]]
         return letters.sent([one for one in found if one])
 
     def _messages(self, names: Sequence[str], text: str, sender: str) -> list[Message]:
@@ -99,8 +96,8 @@ class Desk:
         ]
 
     def _takes(self, agent: str) -> bool:
-        voice = self.team.wanted[agent].agent.voice
-        return bool(voice and voice.profile.messages) and not self.team.wanted[agent].removed
+        wanted = self.team.wanted[agent]
+        return wanted.agent.voice is not None and not wanted.removed
 
     def _hears(self, agent: Agent, *, alone: bool) -> None:
         """Refuse a message that one agent alone could never get."""
@@ -123,7 +120,7 @@ class Desk:
             what = f"{one.name} is {one.stage}: it can't be taken back"
             raise HiveError(what, fix=f"hive why {one.name}")
         after = replace(one, stage=Stage.WITHDRAWN, reason="withdrawn", since=self.clock())
-        return letters.sent([self.talks.change(after, "taken back by a person")])
+        return letters.sent([self.talks.outbox.change(after, "taken back by a person")])
 
     def inbox(self) -> Record:
         """Tell what waits for a person."""
@@ -133,7 +130,7 @@ class Desk:
         items = letters.items(post.requests(), failed, agents, teams)
         return letters.inbox(items)
 
-    def decide(self, name: str, allow: bool, text: str = "") -> Record:  # noqa: FBT001
+    def decide(self, name: str, allow: bool, text: str = "") -> Record:
         """Allow or deny exactly what an approval shows."""
         one = self._request(name, "approval")
         talks, now = self.talks, self.clock()
@@ -207,7 +204,7 @@ class Desk:
     def next_task(self, me: Me) -> Record:
         """Give an agent its next message: the one it has begun, or the first that waits."""
         agent = self._who(me)
-        one = self.talks.claim(agent.id, me["launch"], self.clock())
+        one = self.talks.outbox.claim(agent.id, me["launch"], self.clock())
         return {"task": letters.task(one) if one else None}
 
     def show_task(self, name: str, me: Me) -> Record:
@@ -246,7 +243,7 @@ class Desk:
             answered=now,
             since=now,
         )
-        self.talks.change(after, f"the agent reports it {outcome}")
+        self.talks.outbox.change(after, f"the agent reports it {outcome}")
         return {"task": one.name}
 
     def lock(self, name: str, me: Me, uid: str = "") -> Record:  # noqa: ARG002 - taken twice is held once
@@ -289,8 +286,8 @@ class Desk:
         return self.team.wanted[agent].agent
 
     def _message(self, name: str) -> Message:
-        found = _NAME.fullmatch(name)
-        one = self.talks.message(int(found[2])) if found and found[1] == "m-" else None
+        found = parsed(name)
+        one = self.talks.post.message(found[1]) if found and found[0] == "m" else None
         if one is None:
             raise WrongInput(f"there is no message `{name}`", fix="hive events")
         return one
@@ -305,9 +302,13 @@ class Desk:
         return one
 
     def _request(self, name: str, kind: str, *, open_only: bool = True) -> Request:
-        found = _NAME.fullmatch(name)
-        one = self.talks.post.request(int(found[2])) if found and found[1] != "m-" else None
-        if one is None or one.name != name.upper() or (kind and one.kind != kind):
+        found = parsed(name)
+        one = self.talks.post.request(found[1]) if found and found[0] != "m" else None
+        if (
+            one is None
+            or (found and not one.name.startswith(found[0]))
+            or kind not in {"", one.kind}
+        ):
             raise WrongInput(f"there is no {kind or 'request'} `{name}`", fix="hive inbox")
         if kind and open_only and one.state != "open":
             raise WrongInput(f"{name} is {one.state} already", fix="hive inbox")

@@ -208,6 +208,7 @@ def _anew(talk: Talk) -> Talk:
         step=talk.step,
         stepped=talk.stepped,
         why=talk.why,
+        restarted=talk.restarted,
     )
 
 

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from hive.adapters.aider_records import AiderRecords
 from hive.adapters.claude_records import ClaudeRecords
 from hive.adapters.codex_records import CodexRecords
+from hive.adapters.gemini_records import GeminiRecords
 from hive.adapters.opencode import OpencodeRecords
 from hive.adapters.spool import Spool
 from hive.adapters.typist import Typist
@@ -21,9 +23,11 @@ from hive.core.profile import Profile
 from hive.core.screens import Look
 from hive.core.signs import Condition, Ear, Glimpse, Sign, Turn
 from hive.core.spec import Agent
-from hive.core.stall import Watch
+from hive.core.stall import Step, Watch
 from hive.core.talk import Talk
-from hive.core.world import Memory
+from hive.core.world import Memory, Tree
+
+_NO_TREE = Tree()
 
 SCREENS = 5.0
 """Seconds between two looks at the screen of an agent that works and tells so itself."""
@@ -36,9 +40,13 @@ class Records(Protocol):
     def close(self) -> None: ...  # noqa: D102
 
 
-READERS: dict[str, type[ClaudeRecords] | type[CodexRecords] | type[OpencodeRecords]] = {
+READERS: dict[
+    str, type[AiderRecords | ClaudeRecords | CodexRecords | GeminiRecords | OpencodeRecords]
+] = {
+    "aider": AiderRecords,
     "claude": ClaudeRecords,
     "codex": CodexRecords,
+    "gemini": GeminiRecords,
     "opencode": OpencodeRecords,
 }
 
@@ -47,7 +55,9 @@ READERS: dict[str, type[ClaudeRecords] | type[CodexRecords] | type[OpencodeRecor
 class Line:
     """One launch of a voice, and what was heard of it until now.
 
-    `moved` is when its screen last changed in more than its spinner, `masked` that screen.
+    `moved` is when its screen last changed in more than its spinner, `masked` that screen. `used`
+    is the processor time of what its program started itself, in seconds, `ran` when that last
+    grew. `wrote` is when it last wrote to a disk.
     """
 
     spec: Agent
@@ -65,6 +75,9 @@ class Line:
     masked: str = ""
     moved: float = 0.0
     pids: frozenset[int] = frozenset()
+    used: float = 0.0
+    ran: float = 0.0
+    wrote: float = 0.0
 
     @property
     def launch(self) -> str:
@@ -112,9 +125,8 @@ class Ears:
         same = talk is not None and talk.launch == launch
         folder = self._folder(launch)
         kind = READERS.get(profile.records)
-        records = (
-            kind(launch, environ(spec, launch), spec.directory, memory.began) if kind else None
-        )
+        env = {**environ(spec, launch), "HIVE_FOLDER": str(folder)}
+        records = kind(launch, env, spec.directory, memory.began) if kind else None
         return Line(
             spec=spec,
             profile=profile,
@@ -125,10 +137,13 @@ class Ears:
             ear=Ear(launch=launch, session=talk.session if talk and same else ""),
             condition=talk.condition if talk and same else Condition(launch=launch),
             moved=memory.began,
+            watch=remembered(talk) if talk else Watch(),
         )
 
-    def look(self, pids: Mapping[str, frozenset[int]], now: float) -> None:
-        """See every line's pane, and the screens that may say something new."""
+    def look(self, trees: Mapping[str, Tree], now: float) -> None:
+        """See every line's pane and processes, and the screens that may say something new."""
+        for agent, line in self.lines.items():
+            _counted(line, trees.get(agent, _NO_TREE), now)
         for socket in {line.memory.socket for line in self.lines.values()}:
             glimpses = self._typist.glimpses(socket)
             lines = {
@@ -140,7 +155,6 @@ class Ears:
                 glimpse = glimpses.get(pane)
                 if glimpse and glimpse.launch == line.launch:
                     line.glimpse = glimpse
-                line.pids = pids.get(line.spec.id, frozenset())
             wanted = [pane for pane, line in lines.items() if _is_due(line, now)]
             shown = self._typist.screens(socket, wanted) if wanted else {}
             for pane, rows in shown.items():
@@ -191,6 +205,21 @@ class Ears:
         for line in self.lines.values():
             if line.records:
                 line.records.close()
+
+
+def _counted(line: Line, tree: Tree, now: float) -> None:
+    """Take in its processes: what the program itself started, and whether that ran."""
+    line.pids = frozenset(process.pid for process in tree.current)
+    own = {line.memory.pid} | {one.pid for one in tree.current if one.parent == line.memory.pid}
+    used = sum(one.cpu for one in tree.current if one.pid not in own)
+    if used > line.used:
+        line.ran = now
+    line.used = used
+
+
+def remembered(talk: Talk) -> Watch:
+    """Give how far hive had gone against a stall, as it was last written."""
+    return Watch(step=Step(talk.step), at=talk.stepped, why=talk.why, restarted=talk.restarted)
 
 
 def _told(one: Condition) -> tuple[object, ...]:

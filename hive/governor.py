@@ -107,6 +107,11 @@ class Governor:
         """Whom the kernel or hive ended for having too much, by agent: the latest."""
         return self._tripwire.excesses
 
+    def writes(self, agent: str) -> bool:
+        """Whether an agent's processes have written to a disk lately."""
+        rates = self.books.rates(agent)
+        return bool(rates and rates.written)
+
     def bind(self, project: str, ceiling: Ceiling) -> None:
         """Hold a project's agents to this ceiling, from the next look on."""
         self.ceilings[project] = ceiling

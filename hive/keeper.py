@@ -178,7 +178,7 @@ class Keeper:
         """See everything once."""
         self.looked = self.node.look(self.wanted, self.memory, now)
         self.governor.observe(self.wanted, self.memory, self.looked, now)
-        self.talks.observe(self.wanted, self.memory, self.looked, self.governor.uses, now)
+        self.talks.observe(self.wanted, self.memory, self.looked, self.governor, now)
         self._questions.read(now)
         self.ready, self.alive = self._questions.verdicts()
         told = self.talks.ready.items()

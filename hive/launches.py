@@ -23,9 +23,7 @@ Begun = tuple[Start, str, Opened | Refused]
 class Launches:
     """Begins launches."""
 
-    def __init__(
-        self, store: Store, node: Node, governor: Governor, talks: Conversations
-    ) -> None:
+    def __init__(self, store: Store, node: Node, governor: Governor, talks: Conversations) -> None:
         self._store = store
         self._node = node
         self._governor = governor
@@ -38,9 +36,7 @@ class Launches:
         now: float,
     ) -> list[Begun]:
         """Launch all that is to start in this round; `environ` is by project."""
-        named = [
-            (one, f"{one.after.generation}-{secrets.token_hex(4)}") for one in starts
-        ]
+        named = [(one, f"{one.after.generation}-{secrets.token_hex(4)}") for one in starts]
         dressed = {
             launch: self._dressed(one, launch, environ(one.spec.project), now)
             for one, launch in named
@@ -58,9 +54,7 @@ class Launches:
         self, start: Start, launch: str, inherit: Mapping[str, str], now: float
     ) -> Launching | Refused:
         try:
-            spec, kept = self._talks.dress(
-                start.spec, launch, self._end(start.after), inherit, now
-            )
+            spec, kept = self._talks.dress(start.spec, launch, self._end(start.after), inherit, now)
         except HiveError as error:
             return Refused(why=str(error))
         return Launching(spec=spec, launch=launch, pane=start.pane, inherit=kept)
@@ -68,4 +62,6 @@ class Launches:
     def _end(self, memory: Memory) -> End | None:
         """Give how the agent's latest launch ended."""
         deaths = self._store.deaths(memory.agent, 1)
-        return End(launch=deaths[0].launch, code=deaths[0].code, ran=deaths[0].ran) if deaths else None
+        return (
+            End(launch=deaths[0].launch, code=deaths[0].code, ran=deaths[0].ran) if deaths else None
+        )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from hive.core import stall
 from hive.core.messages import Message, Request, Stage, Step
 from hive.core.signs import Sub
 from hive.core.wording import count
@@ -16,10 +17,10 @@ from hive.views import VERSION, Record, iso, short
 Outlook = tuple[str, float | None]
 """What hive does next with a message, and the moment of it where time alone brings it."""
 
-BUDGET = "budget"
-"""The kind of limit (an agent's `sub`) that only a person lifts: what it may cost is used up."""
+BUDGET = "the budget is used up"
+"""How it begins what forbids typing where a project's agents may cost no more."""
 
-LEFT = "person"
+LEFT = stall.Step.PERSON.value
 """The kind of stall (an agent's `sub`) that hive gave to a person."""
 
 WINDOW = "window"
@@ -38,7 +39,6 @@ _WINDOW: dict[str, tuple[str, str, str]] = {
     Sub.MODEL: ("to choose a model that there is, in its window", _HERE, "hive attach {}"),
     Sub.FULL: ("to make room in its conversation, or to start a new one", _HERE, "hive attach {}"),
     Sub.BLOCKED: ("to help it on: it says that it is blocked", "it waits", 'hive send {} "…"'),
-    BUDGET: ("to raise its budget", "it is paused", "hive deploy   # with a higher `budget`"),
     LEFT: ("to look why it does not go on", "hive leaves it alone", "hive attach {}"),
 }
 """By an agent's `sub`: what is asked of a person, what happens meanwhile, the command for it."""
@@ -50,7 +50,7 @@ def message(one: Message) -> Record:
         "message": one.name,
         "agent": short(one.agent),
         "id": one.agent,
-        "from": short(one.sender),
+        "from": _sender(one),
         "kind": one.kind,
         "text": one.text,
         "stage": one.stage.value,
@@ -76,7 +76,7 @@ def task(one: Message) -> Record:
     """Build what an agent is told of a message that it fetches itself."""
     return {
         "name": one.name,
-        "from": short(one.sender),
+        "from": _sender(one),
         "kind": one.kind,
         "text": one.text,
         "stage": one.stage.value,
@@ -84,12 +84,9 @@ def task(one: Message) -> Record:
     }
 
 
-def story(one: Message, steps: Iterable[Step], closed: str, proof: float = 0.0) -> Record:
-    """Build the answer to `message`: how far it is, how it came there, what is next.
-
-    `closed` and `proof` are those of `outlook`.
-    """
-    text, at = outlook(one, closed, proof)
+def story(one: Message, steps: Iterable[Step], following: Outlook) -> Record:
+    """Build the answer to `message`: how far it is, how it came there, what is next."""
+    text, at = following
     return {
         "version": VERSION,
         "message": message(one),
@@ -132,6 +129,7 @@ def items(
     asked: set[tuple[str, str]] = {(one.agent, one.kind) for one in asking}
     found = [
         *(_held(team, agents) for team in teams if team["held"]),
+        *_spent(agents),
         *(_request(one, known.get(one.agent, {}), agents) for one in asking),
         *(_agent(one, agents) for one in agents if _stuck(one, asked)),
         *(_undelivered(one) for one in messages if one.stage is Stage.FAILED),
@@ -165,6 +163,11 @@ def decided(one: Request) -> Record:
 
 _Item = tuple[tuple[int, int, str], Record]
 """The place of a thing in the inbox, and its record; what keeps more from going on is first."""
+
+
+def _sender(one: Message) -> str:
+    """Say who a message is from: an agent without its project, a person, hive."""
+    return short(one.sender) if one.sender.count("/") > 1 else one.sender
 
 
 def _enter(one: Message, closed: str, proof: float) -> Outlook:
@@ -247,6 +250,28 @@ def _held(team: Record, agents: Sequence[Record]) -> _Item:
         "answer": f"hive start {name}",
     }
     return (TEAM, -len(members), since or ""), record
+
+
+def _spent(agents: Iterable[Record]) -> list[_Item]:
+    """Give a thing for each project whose budget is used up."""
+    known: dict[str, list[Record]] = {}
+    for one in agents:
+        if (one.get("closed") or "").startswith(BUDGET):
+            known.setdefault(one["project"], []).append(one)
+    found = []
+    for project, members in known.items():
+        record = {
+            "id": project,
+            "kind": "budget",
+            "agent": project,
+            "asked": "to raise its `budget` in hive.toml",
+            "why": members[0]["closed"],
+            "since": None,
+            "meanwhile": f"no message is given to {count(len(members), 'agent')}",
+            "answer": "hive deploy   # once the file says more",
+        }
+        found.append(((TEAM, -len(members), ""), record))
+    return found
 
 
 def _undelivered(one: Message) -> _Item:

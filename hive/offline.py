@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from hive import accounts, views
+from hive import accounts, letters, views
 from hive.accounts import Account
 from hive.adapters import procs
 from hive.adapters.emergency import dated, files_of, move_aside
@@ -29,8 +29,11 @@ from hive.core.advice import advise
 from hive.core.diff import compare
 from hive.core.limits import Ceiling, Total, together
 from hive.core.limits import from_dict as ceiling_from
+from hive.core.messages import Stage, parsed
 from hive.core.select import select
+from hive.core.shown import Shown
 from hive.core.spec import from_dict
+from hive.core.talk import Talk
 from hive.core.world import Memory, TeamMemory, Wanted
 from hive.errors import HiveError, NotRunning, WrongInput
 
@@ -42,9 +45,24 @@ class _Known:
     wanted: Mapping[str, Wanted] = field(default_factory=dict)
     memory: Mapping[str, Memory] = field(default_factory=dict)
     teams: Mapping[str, TeamMemory] = field(default_factory=dict)
+    talks: Mapping[str, Talk] = field(default_factory=dict)
 
     def of(self, agent: str) -> Memory:
         return self.memory.get(agent, Memory(agent=agent))
+
+    def shown(self, agent: str) -> Shown | None:
+        """Give what was last known of an agent's conversation; None for a plain program."""
+        voice, talk = self.wanted[agent].agent.voice, self.talks.get(agent)
+        if voice is None or talk is None:
+            return None
+        return Shown(
+            condition=talk.condition,
+            profile=voice.profile.name,
+            session=talk.session,
+            closed="no supervisor runs",
+            tokens=talk.tokens,
+            cost=sum(talk.spent.values()),
+        )
 
 
 class Offline:
@@ -83,7 +101,36 @@ class Offline:
                 deaths=store.deaths(agent, 1) if store else (),
                 events=store.events(agents=[agent], limit=10, newest=True) if store else (),
                 now=self._clock(),
+                talk=known.shown(agent),
             )
+
+    def message(self, name: str) -> dict[str, Any]:
+        """Tell a message's whole story."""
+        found = parsed(name)
+        with self._store() as store:
+            kept = store.post.message(found[1]) if store and found and found[0] == "m" else None
+            if store is None or kept is None:
+                raise WrongInput(f"there is no message `{name}`", fix="hive events")
+            following = letters.outlook(kept, "no supervisor runs")
+            return letters.story(kept, store.post.story(kept.number), following)
+
+    def request(self, name: str) -> dict[str, Any]:
+        """Tell all of a request."""
+        found = parsed(name)
+        with self._store() as store:
+            kept = store.post.request(found[1]) if store and found and found[0] != "m" else None
+        if kept is None:
+            raise WrongInput(f"there is no request `{name}`", fix="hive inbox")
+        return letters.decided(kept)
+
+    def inbox(self) -> dict[str, Any]:
+        """Tell what waited for a person when it was last looked at."""
+        status = self.status()
+        with self._store() as store:
+            open_ = store.post.requests() if store else []
+            failed = store.post.messages(stages=[Stage.FAILED.value], limit=50) if store else []
+        items = letters.items(open_, failed, status["agents"], status["teams"])
+        return letters.inbox(items)
 
     def events(
         self,
@@ -278,11 +325,22 @@ class Offline:
         with self._store() as store:
             if store is None:
                 return _Known()
-            return _Known(wanted=store.wanted(), memory=store.memory(), teams=store.teams())
+            return _Known(
+                wanted=store.wanted(),
+                memory=store.memory(),
+                teams=store.teams(),
+                talks=store.post.talks(),
+            )
 
 
 def _record(known: _Known, agent: str) -> dict[str, Any]:
-    return views.agent_record(known.wanted[agent], known.of(agent), cpu=None, memory_bytes=None)
+    return views.agent_record(
+        known.wanted[agent],
+        known.of(agent),
+        cpu=None,
+        memory_bytes=None,
+        talk=known.shown(agent),
+    )
 
 
 def _chosen(known: _Known, names: Sequence[str]) -> list[str]:

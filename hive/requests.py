@@ -42,6 +42,10 @@ class Requests:
         found = (one for one in self._open.values() if (one.agent, one.key) == (agent, key))
         return next(found, None)
 
+    def asking(self) -> frozenset[str]:
+        """Give the agents who wait for an answer."""
+        return frozenset(one.agent for one in self._open.values() if one.launch)
+
     def follow(self, lines: Lines, now: float) -> bool:
         """Have a request for all that is asked, and close what nobody asks any more.
 
@@ -90,20 +94,20 @@ class Requests:
             what = f"what is asked is not what {one.name} shows any more"
             raise HiveError(what, fix="hive inbox")
         self._carry_out(one, line, allow=allow, text=text)
-        after = replace(
-            one, state="allowed" if allow else "denied", answer=text, answered=now
-        )
+        after = replace(one, state="allowed" if allow else "denied", answer=text, answered=now)
         return self._settle(after, f"by a person{f': {text}' if text else ''}")
 
     def answer(self, one: Request, text: str, now: float) -> Request:
         """Note a person's answer to a question."""
-        return self._settle(replace(one, state="answered", answer=text, answered=now), "by a person")
+        return self._settle(
+            replace(one, state="answered", answer=text, answered=now), "by a person"
+        )
 
     def _carry_out(self, one: Request, line: Line, *, allow: bool, text: str) -> None:
         if one.channel == "hook":
             self._verdict(one, reply(line.profile.wiring, "PermissionRequest", allow, text))
         elif one.channel == "http":
-            opencode.decide(line.port, one.key, allow, text)
+            opencode.decide(opencode.door(line.folder), one.key, allow, text)
         elif one.channel == "keys":
             self._press(one, line, allow=allow)
         else:

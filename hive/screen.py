@@ -25,13 +25,17 @@ Record = Mapping[str, Any]
 
 COLOURS = {
     "ready": "green",
+    "working": "cyan",
+    "waiting": "bold yellow",
+    "limited": "yellow",
+    "stalled": "bold red",
     "starting": "cyan",
     "stopping": "magenta",
     "backing-off": "yellow",
     "failed": "bold red",
     "stopped": "dim",
 }
-TROUBLE = ("failed", "backing-off", "stopping", "starting")
+TROUBLE = ("failed", "stalled", "waiting", "limited", "backing-off", "stopping", "starting")
 """The states worth a look, worst first."""
 
 CLOCK = "%H:%M:%S"
@@ -104,7 +108,7 @@ def pressure(record: Record) -> list[Text]:
 def tally(agents: Iterable[Record]) -> Text:
     """Draw how many agents are in which state: trouble first."""
     counts = Counter(one["state"] for one in agents)
-    order = [*TROUBLE, "ready", "stopped"]
+    order = [*TROUBLE, "working", "ready", "stopped"]
     known = sorted(counts, key=lambda one: order.index(one) if one in order else -1)
     parts = [Text(f"{counts[one]} {one}", style=COLOURS.get(one, "")) for one in known]
     return Text(" · ").join(parts)
@@ -223,7 +227,9 @@ def percent(cores: float | None) -> str:
 
 def _reason(one: Record) -> str:
     """Say what hive does about an agent's limits, and why it is as it is: the rarer thing first."""
-    return "; ".join([*([one["limit"]] if one.get("limit") else []), one["reason"]])
+    sub, reason = one.get("sub"), one["reason"]
+    whole = f"{sub}: {reason}" if sub and not reason.startswith(sub) else reason
+    return "; ".join([*([one["limit"]] if one.get("limit") else []), whole])
 
 
 def _uses(one: Record) -> bool:

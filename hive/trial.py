@@ -7,7 +7,8 @@ no second way of starting anything, and touches nothing that runs. Durations are
 from __future__ import annotations
 
 import json
-import re
+import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from hive.adapters import channel
+from hive.adapters import channel, profiles
 from hive.adapters.state import State
 from hive.core.outlook import how
 from hive.core.profile import Profile
@@ -43,9 +44,10 @@ FAR = 40
 COMING = frozenset({"starting", "stopping"})
 """The states in which it is not yet known how the start went."""
 
-LATER = "nothing yet; it may come with a first prompt (--prompt)"
+UP = frozenset({"ready", "working"})
+"""The states in which it has come up."""
 
-_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)+[0-9A-Za-z.+-]*")
+LATER = "nothing yet; it may come with a first prompt (--prompt)"
 
 Record = dict[str, Any]
 
@@ -96,9 +98,8 @@ class Trial:
             left = self._cleared()
         finally:
             self._remove()
-        nothing = not any(left.values())
-        said = "nothing" if nothing else "; ".join(_said(key, left[key]) for key in left)
-        found.append(Finding(signal="left behind", ok=not _runs(left), text=said))
+        said = "; ".join(_said(key, things) for key, things in left.items() if things)
+        found.append(Finding(signal="left behind", ok=not _runs(left), text=said or "nothing"))
         return {
             "version": 1,
             "profile": self.profile.name,
@@ -118,9 +119,9 @@ class Trial:
         if not self.profile.programs:
             fix = f'hive profile test {self.profile.name} --run "COMMAND"'
             raise HiveError(f"the profile `{self.profile.name}` names no program", fix=fix)
-        path = self.environ.get("PATH", "")
+        path = self.environ.get("PATH", os.defpath)
         for program in self.profile.programs:
-            if shutil.which(program, path=path):
+            if shutil.which(program.split()[0], path=path):
                 return program
         listed = ", ".join(f"`{one}`" for one in self.profile.programs)
         raise HiveError(
@@ -129,24 +130,15 @@ class Trial:
 
     def _version(self) -> tuple[str, Finding]:
         """Ask which version is installed, and say whether hive was tried with it."""
-        command, known = self.profile.version, ", ".join(self.profile.tested) or "none"
-        if not command:
+        if not self.profile.version:
             return "", Finding(signal="version", ok=None, text="its profile can't ask for it")
-        try:
-            done = subprocess.run(
-                command, env=dict(self.environ), stdin=subprocess.DEVNULL, capture_output=True,
-                text=True, errors="replace", timeout=ANSWER, check=False,
-            )  # fmt: skip
-        except (OSError, subprocess.TimeoutExpired) as error:
-            return "", Finding(
-                signal="version", ok=None, text=f"`{command[0]}` did not say: {error}"
-            )
-        found = _NUMBER.search(done.stdout + done.stderr)
-        if not found:
-            return "", Finding(signal="version", ok=None, text="it does not tell its version")
-        version = found[0]
+        version = profiles.installed(self.profile, self.environ)
+        if version in {"", profiles.UNKNOWN}:
+            asked = shlex.join(self.profile.version)
+            return "", Finding(signal="version", ok=None, text=f"`{asked}` does not tell it")
         if version in self.profile.tested:
             return version, Finding(signal="version", ok=True, text=f"{version}, tested with hive")
+        known = ", ".join(self.profile.tested) or "none"
         text = f"{version} was not tested with hive; tested: {known}"
         return version, Finding(signal="version", ok=None, text=text)
 
@@ -157,7 +149,7 @@ class Trial:
         self._hive("deploy", "--no-wait")
         record = self._watched()
         found = _heard(record, self.profile, self._after, prompted=bool(self.prompt))
-        if self.prompt and record["agent"]["state"] == "ready":
+        if self.prompt and record["agent"]["state"] in UP:
             self.tell("giving it the prompt")
             told = self._prompted()
             record = self._looked()
@@ -169,7 +161,7 @@ class Trial:
     def _write(self) -> None:
         """Write the file of a team of one."""
         (self._folder / "work").mkdir()
-        run = json.dumps(self.run or [self._program()])
+        run = json.dumps(self._program())
         lines = [
             'project = "Trial"',
             "[tmux]",
@@ -205,7 +197,7 @@ class Trial:
             if one["source"] == "process" and one["time"] and not self._began:
                 self._began = _at(one["time"])
             self._first.setdefault(one["source"], _at(one["time"]) if one["time"] else now)
-        if record["agent"]["state"] == "ready":
+        if record["agent"]["state"] in UP:
             self._first.setdefault("ready", _at(record["agent"]["since"]))
         return record
 
@@ -279,8 +271,8 @@ def _heard(
 ) -> list[Finding]:
     """Say which signals of its state work, by what `hive why` tells of it."""
     agent = record["agent"]
-    texts = {one["source"]: one["text"] for one in record["evidence"]}
-    up = agent["state"] == "ready"
+    texts = {one["source"]: one["text"] for one in reversed(record["evidence"])}
+    up = agent["state"] in UP
     why = f"{agent['state']}: {agent['reason']}"
     if not up and agent.get("sub") == "dialog":
         why += "; --trust has hive answer those that it knows"
@@ -328,7 +320,7 @@ def _said(key: str, found: list[Any]) -> str:
     named = [
         f"{one['pid']} {one['command']}" if isinstance(one, dict) else str(one) for one in found
     ]
-    return f"{key}: {', '.join(named[:5]) or 'none'}{' …' if len(named) > 5 else ''}"
+    return f"{key}: {', '.join(named[:5])}{' …' if len(named) > 5 else ''}"
 
 
 def _at(text: str) -> float:

@@ -23,10 +23,11 @@ TABLES: list[tuple[str, type[BaseModel]]] = [
     ("defaults", model.Defaults),
     ("defaults.restart", model.Restart),
     ("defaults.stop", model.Stop),
+    ("mcp.notes", model.Server),
     ("teams.frontend", model.Team),
     ("teams.frontend.agents.server.ready", model.Probe),
 ]
-NO_DEFAULT = {"restart", "stop", "agents", "http"}
+NO_DEFAULT = {"restart", "stop", "agents", "http", "command"}
 """Shown by example, or in tables of their own."""
 ELSEWHERE = {
     "defaults": {"restart", "stop"},  # tables of their own
@@ -98,12 +99,28 @@ def test_the_example_loads_as_it_is(tmp_path):
 
 def test_the_example_loads_with_every_key_that_can_be_there_at_once(tmp_path):
     text = COMMENTED.sub("", TEXT)
-    for other in ("keys", "tcp", "exec", "screen"):  # one of these and what is shown excludes
+    for other in (
+        "keys",
+        "tcp",
+        "exec",
+        "screen",
+        "url",
+    ):  # one of these and what is shown excludes
         text = re.sub(rf"^{other} = .*\n", "", text, flags=re.MULTILINE)
     path = tmp_path / "hive.toml"
     path.write_text(text)
+    (tmp_path / "prelude.md").write_text("You are {{ agent }}.")
 
-    assert [agent.name for agent in files.load(path).agents] == ["pm", "dev-1", "dev-2", "server"]
+    agents = {agent.name: agent for agent in files.load(path).agents}
+
+    assert list(agents) == ["pm", "dev-1", "dev-2", "server"]
+    assert (agents["pm"].voice, agents["server"].voice) == (None, None)
+    voice = agents["dev-2"].voice
+    assert voice
+    assert voice.brief.startswith("Read README.md")
+    assert voice.prelude == "You are frontend/dev-2."
+    assert [server.name for server in voice.servers] == ["notes"]
+    assert (voice.permission, voice.trust, voice.account) == ("edits", True, "work")
 
 
 def defaults_of(cls: type[BaseModel]) -> dict[str, Any]:

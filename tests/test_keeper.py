@@ -18,6 +18,7 @@ from hive.adapters.node import YOUNG, Looked, Node
 from hive.adapters.probes import Probes
 from hive.adapters.state import State
 from hive.adapters.store import Event, Record, Store
+from hive.conversations import Conversations
 from hive.core.spec import Agent, Stop
 from hive.core.world import State as Word
 from hive.core.world import Wanted
@@ -44,8 +45,10 @@ class Bench:
         self.node = Node(self.state)
         self.probes = Probes()
         self.governor = Governor(self.state, self.node, {"HIVE_LIMITS": "portable"})
-        self.keeper = Keeper(self.store, self.node, Questions(self.probes), self.governor)
-        self.hive = Hive(self.keeper, time.time)
+        self.talks = Conversations(state, self.store)
+        questions = Questions(self.probes)
+        self.keeper = Keeper(self.store, self.node, questions, self.governor, self.talks)
+        self.hive = Hive(self.keeper, time.time, state.root)
 
     def agent(self, name: str, **changes: Any) -> Agent:
         team, short = name.split("/")

@@ -40,6 +40,7 @@ OWNERS = {
     "alembic": {"hive/adapters/migrations.py"},
     "sqlalchemy": {
         "hive/adapters/store*.py",
+        "hive/adapters/post.py",
         "hive/adapters/schema.py",
         "hive/adapters/migrations.py",
     },

@@ -1,4 +1,4 @@
-"""The user's files: `hive.toml`, its .env files, and the templates that hive brings along.
+"""The user's files: `hive.toml`, those that it names, and the templates that hive brings along.
 
 Reads them, looks up what the checks need to know of this machine, and tells every mistake at
 once. Nothing is written here.
@@ -7,11 +7,12 @@ once. Nothing is written here.
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hive.core import dotenv, names
 from hive.core.limits import Ceiling
@@ -20,8 +21,14 @@ from hive.errors import WrongInput
 
 if TYPE_CHECKING:
     from hive.core.checks import Program
+    from hive.core.expand import Entry, Named, Place
     from hive.core.fits import Over
+    from hive.core.mistakes import Wrong
+    from hive.core.model import File
+    from hive.core.positions import Path as Position
     from hive.core.vitals import Vitals
+
+T = TypeVar("T")
 
 NAME = "hive.toml"
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -46,7 +53,7 @@ def load(path: Path | None = None) -> Loaded:
 
     Raises WrongInput with every mistake, or where there is no such file.
     """
-    from hive.core import checks, config, expand, mistakes
+    from hive.core import config, expand, mistakes
 
     path = _found(path)
     name, text = _called(path), _text(path)
@@ -56,19 +63,7 @@ def load(path: Path | None = None) -> Loaded:
     if parsed.file is not None:
         home = os.path.expanduser("~")  # noqa: PTH111 - Path.home() fails where there is none
         place = expand.Place(folder=str(path.parent), home=home)
-        variables, unread = _variables(
-            named.target for named in expand.env_files(parsed.file, place)
-        )
-        entries = expand.expand(parsed.file, place, variables)
-        folders = {folder for _, _, folder in expand.levels(parsed.file, place)}
-        programs = {checks.program(entry.agents[0]) for entry in entries}
-        facts = checks.Facts(
-            directories=frozenset(filter(os.path.isdir, folders)),
-            programs=frozenset(one for one in programs if one and _is_program(one)),
-            unread=unread,
-            machine=_machine() if expand.limited(parsed.file) else None,
-        )
-        wrongs = checks.check(parsed.file, place, entries, facts, parsed.lost)
+        entries, wrongs = _expanded(parsed.file, place, parsed.lost)
     found = parsed.mistakes(wrongs)
     if parsed.file is None or found:
         raise mistakes.refusal(found, name)
@@ -79,6 +74,36 @@ def load(path: Path | None = None) -> Loaded:
         teams=tuple(parsed.file.teams),
         ceiling=expand.ceiling(parsed.file),
     )
+
+
+def _expanded(
+    file: File, place: Place, lost: frozenset[Position]
+) -> tuple[tuple[Entry, ...], tuple[Wrong, ...]]:
+    """Expand a file with all that it names on this machine, and check it."""
+    from hive.adapters import profiles
+    from hive.core import checks, expand, voicing
+
+    variables, unread = _read(expand.env_files(file, place), dotenv.parse)
+    texts, untold = _read(voicing.texts(file, place), _prose)
+    known = voicing.Known(
+        profiles=profiles.load(os.environ),
+        template=message("prelude"),
+        hive=shlex.join(profiles.command()),
+        texts=texts,
+        variables=variables,
+    )
+    plain = expand.expand(file, place, variables)
+    entries, wrongs = voicing.voiced(file, place, plain, known, lost)
+    folders = {folder for _, _, folder in expand.levels(file, place)}
+    programs = {checks.program(entry.agents[0]) for entry in entries}
+    facts = checks.Facts(
+        directories=frozenset(filter(os.path.isdir, folders)),
+        programs=frozenset(one for one in programs if one and _is_program(one)),
+        unread=unread,
+        untold=untold,
+        machine=_machine() if expand.limited(file) else None,
+    )
+    return entries, (*wrongs, *checks.check(file, place, entries, facts, lost))
 
 
 def overridden(loaded: Loaded, over: Over) -> Loaded:
@@ -144,6 +169,11 @@ def template(name: str) -> str:
     return (_brought("teams") / f"{name}.toml").read_text("utf-8")
 
 
+def message(name: str) -> str:
+    """Give the text of one of hive's own templates for agents, such as `prelude`."""
+    return (_brought("messages") / f"{name}.md").read_text("utf-8")
+
+
 def _brought(name: str) -> Path:
     """Find what comes with hive: inside the package once installed, beside it in a checkout."""
     inside = _PACKAGE / "templates" / name
@@ -201,20 +231,27 @@ def _text(path: Path) -> str:
     raise WrongInput(what, where=_called(path), fix=fix)
 
 
-def _variables(
-    paths: Iterable[str],
-) -> tuple[dict[str, tuple[tuple[str, str], ...]], dict[str, str]]:
-    """Read .env files: their variables by path, and why others can't be used."""
-    found: dict[str, tuple[tuple[str, str], ...]] = {}
-    unread: dict[str, str] = {}
-    for path in paths:
+def _read(files: Iterable[Named], parse: Callable[[str], T]) -> tuple[dict[str, T], dict[str, str]]:
+    """Read the files that a model names: what is in each by its path, and why others can't be."""
+    found: dict[str, T] = {}
+    wrong: dict[str, str] = {}
+    for path in dict.fromkeys(named.target for named in files):
         try:
-            found[path] = dotenv.parse(_text(Path(path)))
+            found[path] = parse(_text(Path(path)))
         except WrongInput as error:
-            unread[path] = error.what
+            wrong[path] = error.what
         except ValueError as error:
-            unread[path] = str(error)
-    return found, unread
+            wrong[path] = str(error)
+    return found, wrong
+
+
+def _prose(text: str) -> str:
+    """Check a text for an agent; raises ValueError where there is nothing to read in it."""
+    if not text.strip():
+        raise ValueError("the file is empty")
+    if "\0" in text:
+        raise ValueError("the file holds a NUL character: it is no text")
+    return text
 
 
 def _is_program(wanted: Program) -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 
 from hive.core.opencode import DOOR, EVENTS, USER, Heard, hear
 from hive.core.signs import Sign, Source
-from hive.errors import HiveError, NotRunning, TimedOut
+from hive.errors import NotRunning, TimedOut
 
 TIMEOUT = 10.0
 """Seconds for an answer: mostly 30 ms, but up to 2 s where the machine is busy."""
@@ -124,7 +124,10 @@ def prompt(at: Door, session: str, text: str, timeout: float = TIMEOUT) -> None:
 
 
 def decide(at: Door, key: str, allow: bool, text: str = "", timeout: float = TIMEOUT) -> None:
-    """Answer what was asked under this key: a permission, or a question with a line for each part.
+    """Answer what was asked under this key.
+
+    A question is answered with a line of the text for each of its parts; without one, it can
+    only be rejected.
 
     Raises NotTaken where it certainly was not taken (it is not asked any more), NotKnown where
     that can't be told.
@@ -133,9 +136,11 @@ def decide(at: Door, key: str, allow: bool, text: str = "", timeout: float = TIM
         said = {"message": text} if text and not allow else {}
         reply = {"reply": "once" if allow else "reject", **said}
         _ask(at, "POST", f"/permission/{key}/reply", reply, timeout)
-    elif allow:
+    elif text:
         answers = {"answers": [[line] for line in text.splitlines()]}
         _ask(at, "POST", f"/question/{key}/reply", answers, timeout)
+    elif allow:
+        raise NotTaken("asks a question: it needs an answer in words", fix="hive deny NAME TEXT")
     else:
         _ask(at, "POST", f"/question/{key}/reject", {}, timeout)
 
@@ -160,14 +165,14 @@ def _ask(at: Door, method: str, path: str, body: Any, timeout: float) -> Any:
             raise NotTaken(f"does not answer: {error}", where=where) from error
         try:
             status, answer = _exchange(connection, method, path, body, at.key)
-        except (OSError, HTTPException) as error:
+        except (OSError, HTTPException, ValueError) as error:
             what = f"was asked, and gave no answer: {error or type(error).__name__}"
             raise NotKnown(what, where=where, fix="look at its window: `hive attach`") from error
     finally:
         connection.close()
     if 200 <= status < 300:
-        return json.loads(answer) if answer else None
-    told = f"answered {status}: {answer[:300].decode(errors='replace')}"
+        return answer
+    told = f"answered {status}: {str(answer)[:300]}"
     if status < 500:
         raise NotTaken(told, where=where)
     raise NotKnown(told, where=where, fix="look at its window: `hive attach`")
@@ -175,10 +180,13 @@ def _ask(at: Door, method: str, path: str, body: Any, timeout: float) -> Any:
 
 def _exchange(
     connection: HTTPConnection, method: str, path: str, body: Any, key: str
-) -> tuple[int, bytes]:
+) -> tuple[int, Any]:
     headers = {"Content-Type": "application/json"}
     if key:
         headers["Authorization"] = f"Basic {b64encode(f'{USER}:{key}'.encode()).decode()}"
     connection.request(method, path, None if body is None else json.dumps(body), headers)
     response = connection.getresponse()
-    return response.status, response.read(_MOST)
+    whole = response.read(_MOST)
+    if response.status >= 300:
+        return response.status, whole.decode(errors="replace")
+    return response.status, json.loads(whole) if whole else None

@@ -88,11 +88,16 @@ class Post:
         return [replace(one, version=one.version + 1) for one, _ in changes]
 
     def open(self) -> dict[str, list[Message]]:
-        """Give the messages that are not over, by agent, in order."""
+        """Give the messages that are not over, by agent, in order.
+
+        Among them are those that were given up for want of a sign: it may still come.
+        """
         found: dict[str, list[Message]] = {}
-        wish = select(message).where(message.c.stage.not_in(_OVER)).order_by(message.c.number)
-        for row in self._rows(wish):
-            found.setdefault(row.agent, []).append(_message(row))
+        stages = sorted(set(_OVER) - {Stage.FAILED.value})
+        wish = select(message).where(message.c.stage.not_in(stages)).order_by(message.c.number)
+        for one in map(_message, self._rows(wish)):
+            if one.stage not in OVER or one.lost:
+                found.setdefault(one.agent, []).append(one)
         return found
 
     def message(self, number: int) -> Message | None:

@@ -244,6 +244,16 @@ class Store:
         rows = self._rows(select(fact.c.value).where(fact.c.key == key))
         return rows[0].value if rows else None
 
+    def facts(self, prefix: str) -> dict[str, str]:
+        """Give what was noted under keys that begin so, by the rest of the key."""
+        rows = self._rows(select(fact).where(fact.c.key.startswith(prefix, autoescape=True)))
+        return {row.key.removeprefix(prefix): row.value for row in rows}
+
+    def strike(self, key: str) -> None:
+        """Forget what was noted under a key."""
+        with self._file.writing() as connection:
+            connection.execute(delete(fact).where(fact.c.key == key))
+
     def note(self, key: str, value: str) -> None:
         """Note a value under a key, over what was there."""
         with self._file.writing() as connection:

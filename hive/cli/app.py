@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from hive import __version__
-from hive.cli import agents, care, deploy, limits, more, see
+from hive.cli import agents, care, deploy, letters, limits, more, profiles, see, trial
 from hive.cli.hot import ABOUT, COMMANDS
 from hive.errors import WrongInput
 
@@ -29,6 +29,15 @@ FUNCTIONS: dict[str, Callable[..., None]] = {
     "logs": see.logs,
     "events": see.events,
     "attach": see.attach,
+    "send": letters.send,
+    "inbox": letters.inbox,
+    "approve": letters.approve,
+    "deny": letters.deny,
+    "answer": letters.answer,
+    "withdraw": letters.withdraw,
+    "profile list": profiles.profile_list,
+    "profile show": profiles.profile_show,
+    "profile test": trial.profile_test,
     "limits": limits.limits,
     "limits set": limits.limits_set,
     "limits advise": limits.limits_advise,
@@ -54,6 +63,14 @@ EXAMPLES = {
     "logs": "hive logs frontend/dev -n 50",
     "events": "hive events frontend -f",
     "attach": "hive attach frontend/pm",
+    "send": 'hive send backend/dev "Please rebase" --wait',
+    "inbox": "hive inbox",
+    "approve": "hive approve A7",
+    "deny": 'hive deny A7 "use the staging database"',
+    "answer": 'hive answer Q8 "the second one"',
+    "withdraw": "hive withdraw m-31",
+    "profile show": "hive profile show claude",
+    "profile test": "hive profile test claude",
     "limits": "hive limits frontend",
     "limits set": "hive limits set frontend/dev --cpu 50% --memory 1GB",
     "limits advise": "hive limits advise --json",

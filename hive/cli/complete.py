@@ -30,6 +30,15 @@ OPTIONS = {
     "logs": ("--follow", "--lines", "--json"),
     "events": ("--follow", "--lines", "--json"),
     "attach": ("--json",),
+    "send": ("--file", "--team", "--all", "--wait", "--timeout", "--json"),
+    "inbox": ("--json",),
+    "approve": ("--json",),
+    "deny": ("--json",),
+    "answer": ("--json",),
+    "withdraw": ("--json",),
+    "profile list": ("--json",),
+    "profile show": ("--json",),
+    "profile test": ("--run", "--prompt", "--trust", "--timeout", "--json"),
     "limits": ("--json",),
     "limits set": (
         "--cpu", "--memory", "--memory-soft", "--max-age", "--processes", "--agents", "--reserve",
@@ -123,7 +132,7 @@ def _possible(before: list[str], last: str) -> Mapping[str, str]:
     command, previous = _command(before), before[-1]
     if last.startswith("-"):
         return dict.fromkeys((*OPTIONS.get(command, ()), "--help"), "")
-    if previous in FILES and command in {"deploy", "check"}:
+    if previous in FILES and command in {"deploy", "check", "send"}:
         return {}
     if previous in _AFTER:
         return dict.fromkeys(_AFTER[previous](), "")
@@ -192,6 +201,7 @@ _ARGUMENTS: dict[str, Callable[[], list[str]]] = {
     "logs": _agents,
     "events": _agents_and_teams,
     "attach": _agents_and_teams,
+    "send": _agents_and_teams,
     "limits": _agents_and_teams,
     "limits set": _agents_and_teams,
     "limits advise": _agents_and_teams,

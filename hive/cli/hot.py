@@ -31,6 +31,19 @@ SECTIONS = {
         "events": "Print what happened, oldest first.",
         "attach": "Go to an agent's window, or to a team's session.",
     },
+    "Talk": {
+        "send": "Give agents a message, and say how far it is.",
+        "inbox": "Tell what waits for a person, and how to answer it.",
+        "approve": "Allow exactly what an agent asks to do.",
+        "deny": "Refuse what an agent asks to do, and say why.",
+        "answer": "Answer an agent's question.",
+        "withdraw": "Take back a message that was not typed yet.",
+    },
+    "Profiles": {
+        "profile list": "Tell which agent programs hive knows, and which are here.",
+        "profile show": "Print a profile, and where it comes from.",
+        "profile test": "Start a program and tell which of its signals work here.",
+    },
     "Limit": {
         "limits": "Tell what agents use, what they may, and what hive does.",
         "limits set": "Change limits at once; `none` takes one away.",
@@ -55,6 +68,17 @@ SECTIONS = {
 }
 """Every command that people type, with its one line of help, in the order of `hive --help`."""
 
+SPOKEN = {
+    "report": "Say how you are: working, blocked or done.",
+    "ask": "Ask a person.",
+    "task": "Get your next message, show it, say how it went.",
+    "lock": "Take a lock that one agent at a time has.",
+    "unlock": "Give a lock back.",
+    "worker": "Run commands one by one, as they are sent.",
+    "mcp": "Serve hive's tools to an agent, or to another MCP client.",
+}
+"""What agents type, or their programs, from inside their windows."""
+
 ABOUT = "Run teams of agents in tmux from one file, and always know why."
 
 COMMANDS = {name: line for section in SECTIONS.values() for name, line in section.items()}
@@ -76,6 +100,7 @@ def overview() -> str:
     lines = ["Usage: hive COMMAND [WORD]...", "", f"  {ABOUT}"]
     for title, commands in SECTIONS.items():
         lines += ["", f"{title}:", *(f"  {name:<18} {line}" for name, line in commands.items())]
+    lines += ["", "From an agent's window:", *(f"  {one:<18} {SPOKEN[one]}" for one in SPOKEN)]
     lines += ["", "hive COMMAND --help tells more of a command, hive help lists the pages to read."]
     return "\n".join(lines)
 
@@ -98,12 +123,60 @@ def quick(words: list[str]) -> int | None:
     if words in (["--version"], ["version"]):
         print(f"hive {__version__}")
         return 0
-    if verb == "complete":
-        from hive.cli import complete
-
-        return complete.run(rest)
+    if verb in _OTHERS:
+        return _OTHERS[verb](rest)
     args = _plain(verb, rest)
     return None if args is None else _asked(verb, args)
+
+
+def _complete(words: list[str]) -> int:
+    from hive.cli import complete
+
+    return complete.run(words)
+
+
+def _hook(words: list[str]) -> int:
+    from hive.cli import hook
+
+    return hook.run(words)
+
+
+def _worker(words: list[str]) -> int:
+    from hive.cli import worker
+
+    return worker.run(words)
+
+
+def _mcp(words: list[str]) -> int:
+    from hive.serve import mcp
+
+    return mcp.run(words)
+
+
+def _send(words: list[str]) -> int | None:
+    from hive.cli import voices
+
+    return voices.agent_send(words)
+
+
+def _spoken(verb: str) -> Callable[[list[str]], int]:
+    def run(words: list[str]) -> int:
+        from hive.cli import voices
+
+        return voices.run(verb, words)
+
+    return run
+
+
+_OTHERS: dict[str, Callable[[list[str]], int | None]] = {
+    "complete": _complete,
+    "hook": _hook,
+    "worker": _worker,
+    "mcp": _mcp,
+    "send": _send,
+    **{verb: _spoken(verb) for verb in ("report", "ask", "task", "lock", "unlock")},
+}
+"""What has a command line of its own; None from it: the whole command line is needed."""
 
 
 def _plain(verb: str, rest: list[str]) -> dict[str, Any] | None:
@@ -114,7 +187,8 @@ def _plain(verb: str, rest: list[str]) -> dict[str, Any] | None:
 
 
 def _one(names: list[str]) -> dict[str, Any] | None:
-    return {"name": names[0]} if len(names) == 1 else None
+    """Give the argument of `why`; a message's or a request's name has no slash, as a team's."""
+    return {"name": names[0]} if len(names) == 1 and "/" in names[0] else None
 
 
 def _lines(names: list[str]) -> dict[str, Any] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import time
 import unicodedata
@@ -13,10 +12,13 @@ from typing import Annotated, Any
 
 import typer
 
+from hive.adapters import reach
 from hive.cli import output, remote
 from hive.cli.options import Json, Timeout, duration
+from hive.cli.voices import NOTED
+from hive.core.messages import parsed
 from hive.core.wording import count, size, span
-from hive.errors import NotRunning, TimedOut, WrongInput
+from hive.errors import HiveError, NotRunning, TimedOut, WrongInput
 
 LONGEST = 1 << 20
 """The longest text of a message, in bytes."""
@@ -27,22 +29,23 @@ PATIENCE = "10m"
 POLL = 0.5
 """Seconds between two looks for an answer."""
 
+AWAY = reach.AWAY
+"""Seconds an agent waits for a supervisor that is being started again."""
+
 EVERYBODY = "*"
 """The name that means every agent."""
 
 OVER = frozenset({"answered", "failed", "withdrawn"})
 """The stages in which nothing more is done with a message."""
 
-MESSAGE = re.compile(r"m-[0-9]{1,15}")
-REQUEST = re.compile(r"[AQ][0-9]{1,15}")
-KINDS = {"A": "approval", "Q": "question"}
+KINDS = {"A": "an approval", "Q": "a question"}
 
 Record = dict[str, Any]
 
 Words = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[NAME] [TEXT]", help="An agent or a team, and the text; `-` reads it from stdin."
+        metavar="NAME TEXT", help="An agent or a team, and the text; `-` reads it from stdin."
     ),
 ]
 TextFile = Annotated[
@@ -75,14 +78,15 @@ def send(
     patience = duration(timeout)
     names, rest = addressed(words or [], team or [], everybody=everybody)
     text = checked(_text(rest, file))
-    record = remote.ask("send", names=names, text=text, me=me(), uid=os.urandom(8).hex())
+    record = _sent({"names": names, "text": text, "me": me(), "uid": reach.uid()})
+    messages = record.get("messages", [])
     if not json:
-        _tell(record["messages"], beside=wait)
+        _tell(messages, beside=wait)
     if wait:
-        record = {**record, "messages": _answered(record["messages"], patience, quiet=json)}
+        messages = _answered(messages, patience, quiet=json)
     if json:
-        output.as_json(record)
-    if wait and any(_bad(one) for one in record["messages"]):
+        output.as_json({"version": 1, **record, "messages": messages})
+    if wait and any(_bad(one) for one in messages):
         raise typer.Exit(1)
 
 
@@ -99,25 +103,26 @@ def inbox(json: Json = False) -> None:
 
 def approve(name: Approval, json: Json = False) -> None:
     """Let an agent do exactly what it asked for."""
-    _decided(remote.ask("decide", name=asked(name, "A"), allow=True, text=""), json=json)
+    args = {"name": asked(name, "A"), "allow": True, "text": ""}
+    _decide("decide", args, json=json)
 
 
 def deny(name: Approval, text: Reason = "", json: Json = False) -> None:
     """Keep an agent from what it asked for, and tell it why."""
-    reply = checked(text) if text else ""
-    _decided(remote.ask("decide", name=asked(name, "A"), allow=False, text=reply), json=json)
+    args = {"name": asked(name, "A"), "allow": False, "text": checked(text) if text else ""}
+    _decide("decide", args, json=json)
 
 
 def answer(name: Question, text: Reply, json: Json = False) -> None:
     """Answer what an agent asked a person."""
-    reply = checked(_stdin() if text == "-" else text)
-    _decided(remote.ask("answer", name=asked(name, "Q"), text=reply), json=json)
+    args = {"name": asked(name, "Q"), "text": checked(_stdin() if text == "-" else text)}
+    _decide("answer", args, json=json)
 
 
 def withdraw(name: Message, json: Json = False) -> None:
     """Take back a message that is not yet typed, or put away one that failed."""
-    if not MESSAGE.fullmatch(name):
-        raise WrongInput(f"`{name}` is no message", fix="hive withdraw m-31")
+    if (parsed(name) or ("", 0))[0] != "m":
+        raise WrongInput(f"`{name}` is not a message", fix="hive withdraw m-31")
     record = remote.ask("withdraw", name=name)
     if json:
         output.as_json(record)
@@ -127,9 +132,10 @@ def withdraw(name: Message, json: Json = False) -> None:
 
 def why_letter(name: str, json: bool) -> bool:
     """Tell all of a message, an approval or a question; False where the name is none of them."""
-    verb = "message" if MESSAGE.fullmatch(name) else "request"
-    if verb == "request" and not REQUEST.fullmatch(name):
+    found = parsed(name)
+    if found is None or not name.startswith(found[0]):  # a team may be called `a7`
         return False
+    verb = "message" if found[0] == "m" else "request"
     record = remote.look(verb, name=name)
     if json:
         output.as_json(record)
@@ -167,7 +173,7 @@ def checked(text: str) -> str:
     except UnicodeEncodeError as error:
         raise WrongInput("the text is not UTF-8", fix="convert it: iconv -t UTF-8") from error
     if not text.strip():
-        raise WrongInput("the text is empty", fix='hive send AGENT "TEXT", or --file FILE')
+        raise WrongInput("the text is empty", fix='give it in quotes: "TEXT"')
     if many > LONGEST:
         raise _too_long()
     left_out = sum(unicodedata.category(one) == "Cc" and one not in "\n\t\r" for one in text)
@@ -178,8 +184,7 @@ def checked(text: str) -> str:
 
 def me() -> Record | None:
     """Say which agent's program this runs in, with the seal that proves it; None for a person."""
-    found = {key: os.environ.get(f"HIVE_{key.upper()}", "") for key in ("agent", "launch", "seal")}
-    return found if all(found.values()) else None
+    return dict(reach.me(os.environ)) if os.environ.get("HIVE_SEAL") else None
 
 
 def asked(name: str, letter: str) -> str:
@@ -187,13 +192,14 @@ def asked(name: str, letter: str) -> str:
 
     Raises WrongInput where it is none.
     """
-    found = name.upper()
-    if not REQUEST.fullmatch(found):
-        raise WrongInput(f"`{name}` is no {KINDS[letter]}", fix="`hive inbox` lists what is asked")
+    found = parsed(name)
+    if found is None or found[0] == "m":
+        raise WrongInput(f"`{name}` is not {KINDS[letter]}", fix="`hive inbox` lists what is asked")
+    whole = f"{found[0]}{found[1]}"
     if found[0] != letter:
-        fix = f"hive approve {found}" if found[0] == "A" else f'hive answer {found} "TEXT"'
-        raise WrongInput(f"`{found}` is no {KINDS[letter]}: it is a {KINDS[found[0]]}", fix=fix)
-    return found
+        fix = f"hive approve {whole}" if found[0] == "A" else f'hive answer {whole} "TEXT"'
+        raise WrongInput(f"`{whole}` is {KINDS[found[0]]}, not {KINDS[letter]}", fix=fix)
+    return whole
 
 
 def receipt(one: Record) -> str:
@@ -235,6 +241,17 @@ def _decoded(data: bytes) -> str:
 def _too_long() -> WrongInput:
     fix = "keep it in a file that the agent can read, and send where that is"
     return WrongInput(f"the text is longer than {size(LONGEST)}", fix=fix)
+
+
+def _sent(args: Record) -> Record:
+    """Have it sent; by an agent also out of a sandbox, from which the socket can't be reached."""
+    if args["me"] is None:
+        record: Record = remote.ask("send", **args)
+        return record
+    answer: Record = reach.ask("send", args, environ=os.environ, away=AWAY)
+    if answer == reach.NOTED:
+        output.note(NOTED)
+    return answer
 
 
 def _tell(messages: Iterable[Record], *, beside: bool) -> None:
@@ -292,7 +309,19 @@ def _bad(one: Record) -> bool:
     return bool(one["stage"] != "answered" or one["outcome"] == "failed")
 
 
-def _decided(record: Record, *, json: bool) -> None:
+def _decide(verb: str, args: Record, *, json: bool) -> None:
+    """Pass on a person's word, and tell what became of it; an agent has none to give.
+
+    Raises HiveError where the caller was started by an agent.
+    """
+    from hive.adapters import scan
+    from hive.views import short
+
+    agent = scan.inside(remote.state())
+    if agent:
+        fix = "have a person say it, outside of the agents' windows"
+        raise HiveError(f"`{short(agent)}` can't answer for a person", fix=fix)
+    record = remote.ask(verb, **args)
     if json:
         output.as_json(record)
         return

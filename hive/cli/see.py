@@ -45,7 +45,11 @@ def monitor(json: Json = False) -> None:
 
 
 def why(name: Name, json: Json = False) -> None:
-    """Tell all that is known of one agent: evidence, what is next, its last end."""
+    """Tell all that is known of one agent, message or request, and what is next."""
+    from hive.cli.letters import why_letter
+
+    if why_letter(name, json):
+        return
     record = remote.look("why", name=name)
     if json:
         output.as_json(record)

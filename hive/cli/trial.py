@@ -11,7 +11,9 @@ import typer
 
 from hive.cli import output, remote
 from hive.cli.options import Json, Timeout, duration
+from hive.core.names import did_you_mean
 from hive.core.wording import clean, count
+from hive.errors import WrongInput
 
 PATIENCE = "60s"
 """How long it may take to be ready, and to answer a prompt."""
@@ -45,9 +47,14 @@ def profile_test(
     from hive.adapters import profiles
     from hive.trial import Trial
 
+    environ = remote.for_supervisor()
+    known = profiles.load(environ)
+    if name not in known:
+        near = did_you_mean(name, known)
+        raise WrongInput(f"there is no profile `{name}`{near}", fix="hive profile list")
     trial = Trial(
-        profile=profiles.load(name),
-        environ=remote.born(),
+        profile=known[name],
+        environ=environ,
         tell=output.note,
         run=run,
         prompt=prompt,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hive.core import names
@@ -19,6 +19,7 @@ from hive.core.mistakes import Wrong
 from hive.core.positions import Path
 from hive.core.spec import Agent
 from hive.core.units import as_text
+from hive.core.voicing import texts
 
 if TYPE_CHECKING:  # pydantic takes a tenth of a second to import
     from hive.core import model
@@ -43,13 +44,15 @@ class Facts:
     """What this machine has of what the file names.
 
     `directories` are those that exist, `programs` those that were found; `unread` says why a
-    .env file can't be used, by its absolute path. `machine` is None where no limit is said.
+    .env file can't be used, by its absolute path, `untold` why a brief or a template can't.
+    `machine` is None where no limit is said.
     """
 
     directories: frozenset[str]
     programs: frozenset[Program]
     unread: Mapping[str, str]
     machine: Vitals | None
+    untold: Mapping[str, str] = field(default_factory=dict)
 
 
 def program(agent: Agent) -> Program | None:
@@ -84,7 +87,7 @@ def check(
 
 
 def _missing(file: model.File, place: Place, facts: Facts, lost: Lost) -> Iterator[Wrong]:
-    """Find folders and .env files that aren't there; what is inside a missing one is left out."""
+    """Find folders and files that aren't there; what is inside a missing one is left out."""
     missing: list[str] = []
     for named in directories(file, place):
         if named.target in facts.directories or _inside(named.target, missing):
@@ -96,6 +99,10 @@ def _missing(file: model.File, place: Place, facts: Facts, lost: Lost) -> Iterat
         if named.target in facts.unread and not _inside(named.target, missing):
             why = facts.unread[named.target]
             yield Wrong(path=named.path, what=f"`env_file` {named.target}: {why}")
+    for named in texts(file, place):
+        if named.target in facts.untold and not _inside(named.target, missing):
+            what = f"`{named.path[-1]}` {named.target}: {facts.untold[named.target]}"
+            yield Wrong(path=named.path, what=what)
 
 
 def _inside(path: str, folders: Iterable[str]) -> bool:

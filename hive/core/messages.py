@@ -5,6 +5,7 @@ Times are epoch seconds. Every value carries the version that the store's next w
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
@@ -23,6 +24,8 @@ class Stage(StrEnum):
 
 OVER = frozenset({Stage.ANSWERED, Stage.FAILED, Stage.WITHDRAWN})
 """The stages in which nothing more is done with a message."""
+
+_NAME = re.compile(r"([mMaAqQ])-?([0-9]{1,15})")
 
 PERSON = "a person"
 HIVE = "hive"
@@ -66,6 +69,12 @@ class Message:
         """How people call it: `m-31`."""
         return f"m-{self.number}"
 
+    @property
+    def lost(self) -> bool:
+        """Whether it was given up for want of a sign that it arrived, which may still come."""
+        unproven = self.typed > 0 and not self.submitted and not self.outcome
+        return self.stage is Stage.FAILED and unproven
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
@@ -102,3 +111,14 @@ class Request:
     def name(self) -> str:
         """How people call it."""
         return f"{'A' if self.kind == 'approval' else 'Q'}{self.number}"
+
+
+def parsed(name: str) -> tuple[Literal["m", "A", "Q"], int] | None:
+    """Read the name of a message (`m-31`) or a request (`A7`, `Q8`); None for any other word."""
+    found = _NAME.fullmatch(name)
+    if found is None:
+        return None
+    number = int(found[2])
+    kinds: dict[str, Literal["m", "A", "Q"]] = {"m": "m", "a": "A", "q": "Q"}
+    kind = kinds[found[1].lower()]
+    return (kind, number) if ("-" in name) == (kind == "m") else None

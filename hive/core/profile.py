@@ -136,7 +136,8 @@ class Profile:
     patterns of variables it must not inherit. `prelude` are the arguments that give it hive's
     instructions; without any they come before its brief. `permission` are the arguments of each
     mode. `account` names whose usage limits it shares. `reach` is how its tools reach hive: from
-    a sandbox only by files. `messages` is false for what nothing is ever typed into.
+    a sandbox only by files. `messages` is false for what fetches its messages itself: nothing is
+    ever typed into it.
     """
 
     name: str

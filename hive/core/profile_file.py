@@ -1,27 +1,22 @@
-"""Profiles as files: their keys, how one goes over another, and how one is written.
+"""The keys of a profile's file: their types and what each refuses.
 
-A file has the keys of `core.profile.Profile`, all but `name`, which is the file's own. A user's
-file of a name that hive brings along goes over that one; one that `extends` another begins with
-it. So each layer is checked alone, and what needs several keys is checked when all is together.
+They are those of `core.profile.Profile`, which says what they mean; only its `name` is the file's
+own. A file is checked alone, before it goes over another: so every key may be left out.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal, get_args
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field
 
-from hive.core import names, profile, tables, values
-from hive.core.mistakes import Mistake, Wrong, placed
+from hive.core import names, profile, values
 from hive.core.profile import Profile
-from hive.core.values import Duration, Env, Table, Text, Texts, Time
-from hive.errors import WrongInput
+from hive.core.values import Duration, Table, Text, Texts, Time
 
 Wiring = Literal["none", "claude", "codex", "opencode", "gemini", "aider"]
-Records = Literal["none", "claude", "codex"]
+Records = Literal["none", "claude", "codex", "opencode", "gemini", "aider"]
 
 WIRINGS: tuple[Wiring, ...] = get_args(Wiring)
 """The strategies that give a program hooks and servers, by name."""
@@ -66,9 +61,6 @@ OTHER_WORDS = {
     "versions": "tested",
 }
 """What others call our keys."""
-
-OWN = ("programs", "extends")
-"""What a profile that extends another does not take over: these say which one it is."""
 
 _IN_BRACES = re.compile(r"\{([A-Za-z_]+)\}")
 
@@ -122,8 +114,12 @@ def form(value: str) -> str:
 
 Words = Annotated[tuple[str, ...], BeforeValidator(words)]
 Patterns = Annotated[tuple[str, ...], BeforeValidator(patterns)]
-Filled = Annotated[str, AfterValidator(filled)]
-FilledEnv = Annotated[Env, AfterValidator(lambda env: {key: filled(env[key]) for key in env})]
+FilledEnv = dict[
+    Annotated[str, AfterValidator(values.variable)],
+    Annotated[str, AfterValidator(values.content), AfterValidator(filled)],
+]
+Form = Annotated[str, AfterValidator(form)]
+Composer = Annotated[str, AfterValidator(composer)]
 Count = Annotated[int, Field(ge=1, le=100_000)]
 
 
@@ -154,7 +150,7 @@ class Session(Table):
 class Typing(Table):
     """How text is typed into it."""
 
-    form: Annotated[str, AfterValidator(form)] = _TYPING.form
+    form: Form = _TYPING.form
     longest: Count = _TYPING.longest
     delay: Duration = _TYPING.delay
     proof: Time = _TYPING.proof
@@ -175,7 +171,7 @@ class Screen(Table):
     full: Patterns = _SCREEN.full
     login: Patterns = _SCREEN.login
     model: Patterns = _SCREEN.model
-    composer: Annotated[str, AfterValidator(composer)] = _SCREEN.composer
+    composer: Composer = _SCREEN.composer
     empty: Patterns = _SCREEN.empty
 
 
@@ -239,142 +235,3 @@ class File(Table):
     account: str = _PROFILE.account
     reach: Literal["socket", "spool"] = _PROFILE.reach
     messages: bool = _PROFILE.messages
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layer:
-    """One file: of which profile, how it is called, and what it says."""
-
-    name: str
-    file: str
-    text: str
-    values: Mapping[str, Any]
-
-
-def read(name: str, text: str, file: str) -> Layer:
-    """Read the text of a profile's file; raises WrongInput with every mistake in it."""
-    source = tables.source(text, file)
-    found = [*source.repeated]
-    try:
-        names.safe(name)
-    except ValueError as error:
-        found.append(Mistake(line=1, where="", what=f"the file's name {error}"))
-    try:
-        File.model_validate(source.values)
-    except ValidationError as error:
-        mistakes = error.errors(include_url=False)
-        found += placed(tables.wrongs(mistakes, File, OTHER_WORDS), source.text)
-    if found:
-        raise _refusal((file, one) for one in found)
-    return Layer(name=name, file=file, text=text, values=source.values)
-
-
-def assemble(layers: Mapping[str, Sequence[Layer]]) -> dict[str, Profile]:
-    """Give every profile from its layers, the first of each at the bottom.
-
-    Raises WrongInput with every mistake that shows only when they are together.
-    """
-    found: list[tuple[str, Mistake]] = []
-    known = {}
-    for name, own in layers.items():
-        merged, wrongs = _merged(name, layers, ())
-        known[name] = _profile(name, merged)
-        for wrong in (*wrongs, *_misfits(known[name])):
-            layer = _that_says(own, wrong)
-            found += [(layer.file, one) for one in placed([wrong], layer.text)]
-    if found:
-        raise _refusal(found)
-    return known
-
-
-def written(one: Profile) -> dict[str, Any]:
-    """Give the values of a file that says all of a profile: what is empty by default is left out."""
-    whole = _as_file(asdict(one))
-    bare = _as_file(asdict(_PROFILE))
-    return _without_empty(whole, bare)
-
-
-def _merged(
-    name: str, layers: Mapping[str, Sequence[Layer]], via: tuple[str, ...]
-) -> tuple[dict[str, Any], list[Wrong]]:
-    """Give the values of a profile and of all that it extends, and what is wrong with `extends`."""
-    merged: dict[str, Any] = {}
-    for layer in layers[name]:
-        merged = _over(merged, layer.values)
-    base, way = merged.get("extends", ""), (*via, name)
-    if not base:
-        return merged, []
-    if base not in layers:
-        near = names.did_you_mean(base, layers)
-        what = f"`extends` names `{base}`, which is no profile{near}"
-        return merged, [Wrong(path=("extends",), what=what)]
-    if base in way:
-        what = f"`extends` goes in a circle: {' → '.join((*way, base))}"
-        return merged, [Wrong(path=("extends",), what=what)] if base == way[0] else []
-    under, wrongs = _merged(base, layers, way)
-    kept = {key: value for key, value in under.items() if key not in OWN}
-    return _over(kept, merged), wrongs if via else [
-        wrong for wrong in wrongs if wrong.what.startswith("`extends` goes")
-    ]
-
-
-def _over(under: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Give both together, key by key; lists and plain values of the one above take the place."""
-    found = dict(under)
-    for key, value in above.items():
-        old = found.get(key)
-        both = isinstance(value, dict) and isinstance(old, dict)
-        found[key] = _over(old, value) if both and isinstance(old, dict) else value
-    return found
-
-
-def _profile(name: str, merged: Mapping[str, Any]) -> Profile:
-    read = File.model_validate(merged).model_dump(exclude={"extends"})
-    permission = {mode: args for mode, args in read["permission"].items() if args is not None}
-    consents = [{**one, "env": list(one["env"].items())} for one in read["consents"]]
-    whole = {"name": name, "permission": permission, "consents": consents}
-    return profile.from_dict({**read, **whole, "env": list(read["env"].items())})
-
-
-def _misfits(one: Profile) -> Iterator[Wrong]:
-    """Find keys that do not go together."""
-    if one.session.how == "chosen" and not _holds(one.session.new, "{session}"):
-        what = "`how` is `chosen`, so `new` must hold `{session}`"
-        yield Wrong(path=("session", "how"), what=what)
-    if one.brief.how == "argv" and not _holds(one.brief.args, "{brief}"):
-        yield Wrong(path=("brief", "args"), what="`args` must hold `{brief}`")
-
-
-def _holds(args: Sequence[str], place: str) -> bool:
-    return any(place in one for one in args)
-
-
-def _that_says(layers: Sequence[Layer], wrong: Wrong) -> Layer:
-    """Give the uppermost layer that says anything about what is wrong."""
-    saying = [layer for layer in layers if wrong.path[0] in layer.values]
-    return (saying or list(layers))[-1]
-
-
-def _refusal(found: Iterator[tuple[str, Mistake]] | list[tuple[str, Mistake]]) -> WrongInput:
-    return WrongInput("\n".join(mistake.told(file) for file, mistake in found))
-
-
-def _as_file(whole: Mapping[str, Any]) -> dict[str, Any]:
-    """Give a profile's values as they stand in a file."""
-    found = {key: value for key, value in whole.items() if key != "name"}
-    consents = [{**one, "env": dict(one["env"])} for one in whole["consents"]]
-    return {**found, "env": dict(whole["env"]), "consents": consents}
-
-
-def _without_empty(whole: Mapping[str, Any], bare: Mapping[str, Any]) -> dict[str, Any]:
-    emptied: Callable[[str, Any], bool] = lambda key, value: not value and value == bare[key]  # noqa: E731
-    found: dict[str, Any] = {}
-    for key, value in whole.items():
-        if isinstance(value, dict) and isinstance(bare.get(key), dict) and key in _TABLES:
-            found[key] = _without_empty(value, bare[key])
-        elif not emptied(key, value):
-            found[key] = value
-    return {key: value for key, value in found.items() if value != {}}
-
-
-_TABLES = ("brief", "session", "typing", "screen", "title", "stall", "keys")

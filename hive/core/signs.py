@@ -181,7 +181,9 @@ class Ear:
 
     `latest` is the newest sign of each source that says whose turn it is. `heard` says by which
     source, and when, each message was found to have arrived. `asks` are the open questions by
-    key. `ended` is when a turn was last seen to end. `grown` is when records last grew.
+    key, `asked` when each was asked, `over` the keys of those that are over. `ended` is when a
+    turn was last seen to end. `grown` is when records last grew. `told` is when the session, the
+    answer and the open calls were told: what comes late changes nothing that is newer.
     """
 
     launch: str = ""
@@ -189,6 +191,9 @@ class Ear:
     session: str = ""
     heard: Mapping[int, tuple[Source, float]] = field(default_factory=dict)
     asks: Mapping[str, Ask] = field(default_factory=dict)
+    asked: Mapping[str, float] = field(default_factory=dict)
+    over: tuple[str, ...] = ()
+    told: Mapping[str, float] = field(default_factory=dict)
     worked: float = 0.0
     grown: float = 0.0
     ended: float = 0.0

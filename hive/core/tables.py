@@ -118,8 +118,10 @@ def meant(path: Path, model: type[BaseModel], others: Mapping[str, str]) -> str:
     """
     known = _known(path[:-1], model)
     words = {other: key for other, keys in others.items() for key in keys.split() if key in known}
-    near = names.nearest(str(path[-1]), [*known, *words])
-    return words.get(near, near)
+    word = str(path[-1])
+    return (
+        words.get(word) or names.nearest(word, known) or words.get(names.nearest(word, words), "")
+    )
 
 
 def _wrong(mistake: ErrorDetails, model: type[BaseModel], others: Mapping[str, str]) -> Wrong:

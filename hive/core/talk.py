@@ -20,8 +20,8 @@ class Talk:
     `session` is its id, `launch` the latest launch that was part of it, `resumed` the launch that
     was to go on with it. `taken` says that it was given something, so that there is something to
     go on with. `brief` is the digest of the brief it was given. The fields from `turn` to `since`
-    are its condition, as last written. `step`, `stepped` and `why` are how far hive has gone
-    against a stall. `tokens` and `cost` (dollars) are those of conversations before this one.
+    are its condition, as last written. `step`, `stepped`, `why` and `restarted` are how far
+    hive has gone against a stall. `tokens` are those of its conversation, `spent` the dollars by conversation.
     """
 
     agent: str
@@ -39,8 +39,8 @@ class Talk:
     step: str = ""
     stepped: float = 0.0
     why: str = ""
+    restarted: float = 0.0
     tokens: int = 0
-    cost: float = 0.0
     spent: Mapping[str, float] = field(default_factory=dict)
     version: int = 0
 

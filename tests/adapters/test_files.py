@@ -507,3 +507,63 @@ def test_a_command_line_that_can_not_be_is_refused_by_its_option(folder):
 
     with pytest.raises(WrongInput, match="`--memory` 900TB is more than this machine has"):
         files.overridden(files.load(), Over(memory=900 << 40))
+
+
+def test_an_agent_of_a_file_is_given_its_voice(folder):
+    (folder / "briefs").mkdir()
+    (folder / "briefs" / "dev.md").write_text("Do it.\n")
+    write(
+        folder,
+        'project = "Task"\n[teams.web.agents.dev]\nrun = "exec sh -i"\n'
+        'profile = "generic"\nbrief = "briefs/dev.md"\n[teams.web.agents]\npm = "exec top"\n',
+    )
+
+    dev, pm = files.load().agents
+
+    assert pm.voice is None
+    assert dev.argv == ("sh", "-i")
+    assert dev.voice
+    assert (dev.voice.profile.name, dev.voice.brief) == ("generic", "Do it.\n")
+    assert "You are the agent `web/dev`" in dev.voice.prelude
+    assert "`web/pm` (pm)" in dev.voice.prelude
+    assert f"{sys.executable.rpartition('/')[0]}/" in dev.voice.prelude
+
+
+def test_what_is_wrong_with_texts_for_agents_is_told_with_all_else(folder):
+    (folder / "empty.md").write_text(" \n")
+    (folder / "odd.md").write_bytes(b"a\0b")
+    (folder / "p").write_text("\n{{ x }}\n")
+    text = START + 'run = "sh -i"\nprofile = "generic"\n'
+    write(
+        folder,
+        f"{text}brief = 'no.md'\nprelude = 'p'\n[teams.web.agents]\n"
+        "a = { run = 'sh', profile = 'generic', brief = 'empty.md' }\n"
+        "b = { run = 'sh', profile = 'generic', brief = 'odd.md' }\n"
+        "c = { run = 'no-such-program' }\n",
+    )
+
+    told = [line for line in refused().splitlines() if not line.startswith("    ")]
+
+    unknown = "`x` is nothing that a template knows; a template may name"
+    unknown = f"{unknown} agent, role, team, project, hive, mates"
+    odd = "the file holds a NUL character: it is no text"
+    assert told == [
+        f"hive.toml:5: [teams.web.agents.dev] `brief` {folder}/no.md: the file isn't there",
+        f"hive.toml:6: [teams.web.agents.dev] `prelude` {folder}/p:2: {unknown}",
+        f"hive.toml:8: [teams.web.agents.a] `brief` {folder}/empty.md: the file is empty",
+        f"hive.toml:9: [teams.web.agents.b] `brief` {folder}/odd.md: {odd}",
+        "hive.toml:10: [teams.web.agents.c] program `no-such-program` not found",
+    ]
+
+
+def test_a_profile_of_the_users_own_is_one_of_the_files(folder, monkeypatch):
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    own = folder.parent / "home" / ".config" / "hive" / "profiles"
+    own.mkdir(parents=True)
+    (own / "mine.toml").write_text('programs = ["cat"]\n')
+    write(folder, START + 'run = "cat"\n')
+
+    (dev,) = files.load().agents
+
+    assert dev.voice
+    assert dev.voice.profile.name == "mine"

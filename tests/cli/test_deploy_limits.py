@@ -68,6 +68,7 @@ def test_the_ceiling_of_the_file_goes_to_the_supervisor(supervisor):
         "memory": None,
         "agents": 5,
         "reserve": None,
+        "budget": None,
         "admission": True,
     }
     assert limits(supervisor)["dev"]["memory"] == 64 << 20

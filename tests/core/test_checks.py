@@ -23,6 +23,7 @@ def told(
     folders: tuple[str, ...] = (),
     lacking: tuple[str, ...] = (),
     unread: dict[str, str] | None = None,
+    untold: dict[str, str] | None = None,
 ) -> list[str]:
     """Give the mistakes of a file with these lines in [teams.web.agents], from line 3 on.
 
@@ -36,6 +37,7 @@ def told(
         directories=frozenset({"/place", *folders}),
         programs=frozenset(one for one in wanted if one and one.name not in lacking),
         unread=unread or {},
+        untold=untold or {},
         machine=Vitals(cores=4, memory=8 << 30),
     )
     error = refusal(placed(check(file, PLACE, entries, facts), text), "f")
@@ -270,3 +272,30 @@ def has_circle(waits: dict[str, list[str]]) -> bool:
         for name, others in reach.items():
             reach[name] = others.union(*(reach[one] for one in others))
     return any(name in others for name, others in reach.items())
+
+
+@pytest.mark.parametrize(
+    ("agent", "message"),
+    [
+        pytest.param(
+            "brief = 'b.md'",
+            ["f:3: [teams.web.agents.a] `brief` /place/b.md: the file is empty"],
+            id="a brief",
+        ),
+        pytest.param(
+            "prelude = 'b.md'",
+            ["f:3: [teams.web.agents.a] `prelude` /place/b.md: the file is empty"],
+            id="a template",
+        ),
+        pytest.param("brief = 'Read b.md now'", [], id="a brief that is no file"),
+        pytest.param(
+            "directory = 'src', brief = 'b.md'",
+            ["f:3: [teams.web.agents.a] `directory` /place/src is not a folder"],
+            id="in a folder that is not there",
+        ),
+    ],
+)
+def test_a_text_that_can_not_be_used_is_told(agent, message):
+    why = dict.fromkeys(["/place/b.md", "/place/src/b.md"], "the file is empty")
+
+    assert told(f"a = {{ run = 'x', {agent} }}", untold=why) == message

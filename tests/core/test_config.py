@@ -377,3 +377,50 @@ def read_or_refused(text: str) -> None:
         read(text)
     except WrongInput as error:
         assert str(error).startswith("hive.toml:")  # noqa: PT017 - both ways are good
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        pytest.param(
+            "[mcp.x]\ncommand = 'x'\nargs = ['y']",
+            "hive.toml:6: [mcp.x] unknown key `args`; did you mean `command`?\n    args = ['y']",
+            id="the arguments of a server",
+        ),
+        pytest.param(
+            "[mcp.x]",
+            "hive.toml:4: [mcp] `x` needs exactly one of `command` and `url`\n    [mcp.x]",
+            id="no server",
+        ),
+        pytest.param(
+            "[mcp.x]\nurl = 'http://a/'\nheaders = { Key = ['secret'] }",
+            "hive.toml:6: [mcp.x.headers] `Key` must be a text in quotes",
+            id="a header is not shown",
+        ),
+        pytest.param(
+            "[mcp.x]\nurl = 'http://a/'\n[mcp.x.headers]\n'a b' = 'secret'",
+            'hive.toml:7: [mcp.x.headers] `"a b"` can\'t be a header: letters, digits and `-` only',
+            id="nor where its name is wrong",
+        ),
+        pytest.param(
+            "prompt = 'x'",
+            "hive.toml:4: [teams.frontend.agents.dev] unknown key `prompt`; did you mean `brief`?"
+            "\n    prompt = 'x'",
+            id="a brief by another word",
+        ),
+        pytest.param(
+            "[limits]\nbudget = '20'",
+            "hive.toml:5: [limits] `budget` must be an amount of money such as `$20`, not '20'"
+            "\n    budget = '20'",
+            id="a budget without its sign",
+        ),
+        pytest.param(
+            "permission = 'all'",
+            "hive.toml:4: [teams.frontend.agents.dev] `permission` must be one of `ask`, `edits`"
+            " and `auto`, not 'all'\n    permission = 'all'",
+            id="no permission",
+        ),
+    ],
+)
+def test_what_is_wrong_with_keys_of_agents_that_are_spoken_to_is_told(text, message):
+    assert told(START + text) == message

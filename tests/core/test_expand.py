@@ -424,6 +424,16 @@ def test_a_server_is_one_by_its_name_too():
     assert {one.priority for one in found.values()} == {"high"}
 
 
+def test_env_files_of_servers_are_looked_for_from_the_folder_of_the_file():
+    text = 'project = "Task"\n[mcp.x]\ncommand = "x"\nenv_file = ["a", "/b"]'
+    found = env_files(read(f'{text}\n[defaults]\ndirectory = "sub"'), PLACE)
+
+    assert [(named.path, named.target) for named in found] == [
+        (("mcp", "x", "env_file"), "/place/a"),
+        (("mcp", "x", "env_file"), "/b"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -431,12 +441,13 @@ def test_a_server_is_one_by_its_name_too():
         pytest.param("[limits]", Ceiling(), id="an empty table"),
         pytest.param(
             '[limits]\ncpu = "50%"\nmemory = "4GB"\nagents = 50\nreserve = "2GB"\n'
-            "admission = false",
+            'budget = "$7.50"\nadmission = false',
             Ceiling(
                 cpu=Portion(amount=0.5, of_machine=True),
                 memory=Portion(amount=4 << 30),
                 agents=50,
                 reserve=Portion(amount=2 << 30),
+                budget=7.5,
                 admission=False,
             ),
             id="all of it",

@@ -18,6 +18,7 @@ MODELS = [
     model.Team,
     model.Tmux,
     model.Limits,
+    model.Server,
     model.File,
 ]
 
@@ -169,3 +170,20 @@ def test_what_is_wrong_is_refused_with_what_would_be_right(read, given, told):
 def test_a_table_is_refused(cls, table, told):
     with pytest.raises(ValidationError, match=told):
         cls.model_validate(table)
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        pytest.param({}, "needs exactly one of `command` and `url`", id="neither"),
+        pytest.param({"command": "x", "url": "http://a/"}, "needs exactly one of", id="both"),
+        pytest.param({"url": "http://a/", "env": {"A": "1"}}, "only a `command` takes", id="env"),
+        pytest.param({"url": "http://a/", "env_file": ".env"}, "only a `command`", id="env_file"),
+        pytest.param({"command": "x", "headers": {"A": "1"}}, "only a `url` takes", id="headers"),
+        pytest.param({"url": "http://a/", "headers": {"A b": "1"}}, "can't be a header", id="name"),
+        pytest.param({"url": "http://a/", "headers": {"A": "1\r\n"}}, "control", id="a newline"),
+    ],
+)
+def test_a_server_is_started_or_asked_and_has_what_that_takes(table, told):
+    with pytest.raises(ValidationError, match=told):
+        model.Server.model_validate(table)

@@ -1,0 +1,280 @@
+"""What waits to be said to each agent, and how it goes: typed, posted, fetched, handed to a hook.
+
+A message is handed over by one way only, and every way leaves its trace where the next supervisor
+finds it. Times are epoch seconds.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+from hive.adapters import opencode
+from hive.adapters.errands import Done, Errands
+from hive.adapters.post import Post, Superseded
+from hive.adapters.typist import Typist
+from hive.core import gate
+from hive.core.lines import line as typed_line
+from hive.core.messages import HIVE, OVER, Message, Stage
+from hive.core.moves import Seat
+from hive.core.signs import mark
+from hive.core.wirings import reply
+from hive.core.world import State
+from hive.ears import Line
+from hive.errors import HiveError
+from hive.mouth import Mouth
+
+BELL = "bell"
+"""The file in a launch's folder that is touched where something waits for the agent."""
+
+AGAIN = 2.0
+"""Seconds until what could not be said is tried again."""
+
+IDLE = 3600.0
+
+PATIENCE = 5.0
+"""Seconds a program gets to take a message that is posted to it."""
+
+_log = logging.getLogger("hive")
+
+POSTED = "opencode"
+"""The wiring of programs that take their messages over HTTP."""
+
+Closed = Callable[[str], str]
+"""Why an agent is to be given nothing now, "" where it may."""
+
+
+class Outbox:
+    """The messages that are not over, and their ways to the agents."""
+
+    def __init__(self, post: Post, typist: Typist, closed: Closed) -> None:
+        self._post = post
+        self._mouth = Mouth(typist, lambda _before, after, why: self.change(after, why))
+        self._closed = closed
+        self._errands = Errands()
+        self._posted: dict[int, float] = {}
+        self._open: dict[str, list[Message]] = post.open()
+        self.due = 0.0
+
+    def fileno(self) -> int:
+        """Give the descriptor that is readable when something that was posted is known."""
+        return self._errands.fileno()
+
+    def of(self, agent: str) -> list[Message]:
+        """Give an agent's messages that are not over, in order."""
+        return [one for one in self._open.get(agent, []) if one.stage not in OVER]
+
+    def briefs(self) -> dict[str, float]:
+        """Give when each brief was given that is not answered."""
+        return {
+            one.agent: one.typed
+            for queue in self._open.values()
+            for one in queue
+            if one.kind == "brief" and one.typed
+        }
+
+    def add(
+        self, new: Sequence[Message], lines: Mapping[str, Line], uid: str = ""
+    ) -> list[Message]:
+        """Queue messages; programs that fetch theirs are told."""
+        kept = self._post.add(new, uid=uid)
+        for one in kept:
+            self._open.setdefault(one.agent, []).append(one)
+            line = lines.get(one.agent)
+            if line and line.folder.exists():
+                (line.folder / BELL).touch()
+        self.due = 0.0
+        return kept
+
+    def note(self, agent: str, text: str, lines: Mapping[str, Line], now: float) -> None:
+        """Have hive itself say something to an agent, unless just that still waits."""
+        if any(one.text == text and one.stage is Stage.QUEUED for one in self.of(agent)):
+            return
+        new = Message(
+            number=0, agent=agent, sender=HIVE, text=text, created=now, since=now, kind="note"
+        )
+        self.add([new], lines)
+
+    def change(self, after: Message, why: str) -> Message:
+        """Write a message's new stage. Raises Superseded where it is not as it was."""
+        (kept,) = self._post.change([(after, why)])
+        mine = [one for one in self._open.get(kept.agent, []) if one.number != kept.number]
+        if kept.stage not in OVER or kept.lost:
+            mine = sorted([*mine, kept], key=lambda one: one.number)
+        self._open[kept.agent] = mine
+        self.due = 0.0
+        return kept
+
+    def reload(self) -> None:
+        """Believe the store: something was changed there."""
+        self._open = self._post.open()
+        self.due = 0.0
+
+    def say_again(self, agent: str, launch: str, now: float) -> None:
+        """Have said again what a conversation that is lost had not answered."""
+        why = "said again: the conversation it was in is lost"
+        for one in self.of(agent):
+            if one.stage is Stage.SUBMITTED and one.launch != launch:
+                self.change(_anew(one, why, now), why)
+
+    def claim(self, agent: str, launch: str, now: float) -> Message | None:
+        """Give an agent the message it works on, or the next one, which it then has."""
+        mine = self.of(agent)
+        begun = [one for one in mine if one.stage is Stage.SUBMITTED and one.launch == launch]
+        if begun:
+            return begun[0]
+        queued = [one for one in mine if one.stage is Stage.QUEUED]
+        if not queued or self._closed(agent):
+            return None
+        why = "fetched by the agent"
+        return self.change(_submitted(queued[0], launch, now, "the agent asked for it"), why)
+
+    def hand_over(self, agent: str, line: Line, event: str, now: float) -> str:
+        """Give what a hook at a turn's end is to print, so that the agent goes on with a message.
+
+        "" where there is none, or its hook can't.
+        """
+        wiring = line.profile.wiring
+        queued = [one for one in self.of(agent) if one.stage is Stage.QUEUED]
+        if not queued or self._closed(agent) or len(queued) < len(self.of(agent)):
+            return ""
+        text = f"{mark(queued[0].number)} {queued[0].text}"
+        printed = reply(wiring, event, None, text)
+        if printed:
+            why = "handed to its hook at the end of a turn"
+            one = replace(
+                queued[0], stage=Stage.TYPED, reason=why, since=now, launch=line.launch,
+                typed=now, enters=2, tries=queued[0].tries + 1,
+            )  # fmt: skip
+            self.change(one, why)
+        return printed
+
+    def speak(self, lines: Mapping[str, Line], now: float) -> None:
+        """Go on with all that is being said."""
+        self._took(lines, now)
+        posting = {agent for agent, line in lines.items() if line.profile.wiring == POSTED}
+        seats = {
+            agent: (self._seat(agent, line), self._typed(agent, posting))
+            for agent, line in lines.items()
+            if self._open.get(agent) and line.profile.messages
+        }
+        due: float | None = None
+        try:
+            due = self._mouth.step(seats, now) if seats else None
+        except Superseded as error:
+            _log.info("%s", error)
+            self.reload()
+            due = now
+        except HiveError as error:
+            _log.warning("can't type: %s", error)
+            due = now + AGAIN
+        self.due = now + IDLE if due is None else due
+        for agent in posting & seats.keys():
+            self._post_next(agent, lines[agent], seats[agent][0], now)
+
+    def close(self) -> None:
+        """Wait for nothing any more."""
+        self._errands.close()
+
+    def _typed(self, agent: str, posting: set[str]) -> tuple[Message, ...]:
+        """Give the messages that go by the terminal: queued ones are posted where that is known."""
+        mine = self._open[agent]
+        if agent in posting:
+            mine = [one for one in mine if one.stage is not Stage.QUEUED]
+        return tuple(mine)
+
+    def _seat(self, agent: str, line: Line) -> Seat:
+        stopping = "stopping" if line.memory.state is State.STOPPING else ""
+        return Seat(
+            agent=agent,
+            socket=line.memory.socket,
+            pane=line.memory.pane,
+            launch=line.launch,
+            profile=line.profile,
+            folder=str(line.folder),
+            condition=line.condition,
+            glimpse=line.glimpse,
+            ear=line.ear,
+            closed=self._closed(agent) or stopping,
+            started=line.memory.began,
+        )
+
+    def _post_next(self, agent: str, line: Line, seat: Seat, now: float) -> None:
+        """Post the next message to a program that takes them so, once it is ready."""
+        mine = self.of(agent)
+        if not mine or mine[0].stage is not Stage.QUEUED or mine[0].number in self._posted:
+            return
+        one = mine[0]
+        closed = gate.gate(line.condition, line.glimpse, "", line.profile, now, seat.closed)
+        if closed:
+            if one.reason != closed:
+                self.change(replace(one, reason=closed), closed)
+            self.due = min(self.due, now + AGAIN)
+            return
+        text = typed_line(one, line.profile, str(line.folder))
+        self._posted[one.number] = now
+        work = partial(_posted, line.folder, line.ear.session, text)
+        self._errands.do((agent, one.number), work)
+
+    def _took(self, lines: Mapping[str, Line], now: float) -> None:
+        """Take in what became of what was posted."""
+        for done in self._errands.read():
+            agent, number = cast("tuple[str, int]", done.key)
+            self._posted.pop(number, None)
+            one = next((one for one in self.of(agent) if one.number == number), None)
+            line = lines.get(agent)
+            if one and line and one.stage is Stage.QUEUED:
+                self._told(one, line, done, now)
+
+    def _told(self, one: Message, line: Line, done: Done, now: float) -> None:
+        if done.error is None:
+            proof = "it took it over HTTP"
+            self.change(_submitted(one, line.launch, now, proof), proof)
+        elif isinstance(done.error, opencode.NotTaken):
+            why = f"not taken: {done.error.what}"
+            self.change(replace(one, reason=why), why)
+            self.due = now + AGAIN
+        else:
+            why = f"posted; not known whether it was taken: {done.error}"
+            after = replace(
+                one, stage=Stage.TYPED, reason=why, since=now, launch=line.launch, typed=now,
+                enters=2, tries=one.tries + 1,
+            )  # fmt: skip
+            self.change(after, why)
+
+
+def _posted(folder: Path, session: str, text: str) -> None:
+    """Post a prompt, in a conversation that is begun where there is none yet."""
+    at = opencode.door(folder)
+    opencode.prompt(at, session or opencode.begin(at), text, PATIENCE)
+
+
+def _submitted(one: Message, launch: str, now: float, proof: str) -> Message:
+    return replace(
+        one,
+        stage=Stage.SUBMITTED,
+        reason=proof,
+        since=now,
+        launch=launch,
+        submitted=now,
+        proof=proof,
+        tries=one.tries + 1,
+    )
+
+
+def _anew(one: Message, why: str, now: float) -> Message:
+    return replace(
+        one,
+        stage=Stage.QUEUED,
+        reason=why,
+        since=now,
+        launch="",
+        typed=0.0,
+        enters=0,
+        submitted=0.0,
+        proof="",
+    )

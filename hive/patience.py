@@ -1,0 +1,268 @@
+"""How long hive lets an agent be: stalls and their ladder, usage limits, budgets, unproven briefs.
+
+All that is decided here is remembered, so that a restart of hive forgets no step that was taken.
+Times are epoch seconds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from hive.adapters.store import Event, Store
+from hive.adapters.typist import Typist
+from hive.core import budget, parking, stall
+from hive.core.amounts import dollars
+from hive.core.limits import Ceiling
+from hive.core.messages import Request
+from hive.core.parking import Parked
+from hive.core.signs import Sub, Turn
+from hive.core.stall import Life, Step, Watch
+from hive.core.talk import Talk
+from hive.core.world import Use
+from hive.ears import Line
+from hive.errors import WrongInput
+
+PARKED = "parked:"
+"""The fact under which an account's usage limit is kept."""
+
+GRANTED = "granted:"
+"""The fact under which is kept what a person allowed on top of a project's budget, in dollars."""
+
+BUDGET = "budget:"
+"""How the key of the request begins that asks for more budget."""
+
+GO_ON = "Your usage limit is over. Go on where you were."
+
+_BACK_ON = "it is let go on: its usage limit is over"
+_NEXT = {
+    Step.LOOK: "nudges it",
+    Step.NUDGE: "interrupts it",
+    Step.INTERRUPT: "restarts it with its conversation",
+    Step.RESTART: "gives it to a person",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Around:
+    """What is known beside the conversations themselves, for one moment.
+
+    `briefs` is when each agent's brief was given that has no answer yet, `asking` are those who
+    wait for a person's answer, `ceilings` what each project's agents may use together.
+    """
+
+    uses: Mapping[str, Use]
+    talks: Mapping[str, Talk]
+    briefs: Mapping[str, float]
+    asking: frozenset[str]
+    ceilings: Mapping[str, Ceiling]
+
+
+class Patience:
+    """What hive holds against agents, and what it does about it.
+
+    `note(agent, text, now)` has hive say something to an agent, `ask(request)` puts something to
+    a person.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        typist: Typist,
+        note: Callable[[str, str, float], None],
+        ask: Callable[[Request], Request],
+    ) -> None:
+        self._store = store
+        self._typist = typist
+        self._note = note
+        self._ask = ask
+        self._parked = {
+            account: parking.from_dict(json.loads(text))
+            for account, text in store.facts(PARKED).items()
+        }
+        self._granted = {name: float(text) for name, text in store.facts(GRANTED).items()}
+        self._cut: set[str] = set()
+        self._doubts: dict[str, str] = {}
+        self._next: dict[str, tuple[str, float | None]] = {}
+        self._steps: dict[str, Step] = {}
+        self._closed: dict[str, str] = {}
+        self.ends: dict[str, str] = {}
+        self.news: list[Event] = []
+
+    def closed(self, agent: str) -> str:
+        """Say why an agent is to be given nothing now; "" where it may."""
+        return self._closed.get(agent, "")
+
+    def doubt(self, agent: str) -> tuple[str, str, tuple[str, float | None] | None]:
+        """Give why it is not to be taken for healthy, the latest step, and what is next."""
+        step = self._steps.get(agent, Step.NONE)
+        return self._doubts.get(agent, ""), step.value, self._next.get(agent)
+
+    def watch(self, lines: Mapping[str, Line], around: Around, now: float) -> None:
+        """Look at every conversation, and take the steps that are due."""
+        self.ends = {}
+        self._doubts, self._next, self._steps = {}, {}, {}
+        for agent, line in lines.items():
+            self._stalls(agent, line, around, now)
+            self._unproven(agent, line, around.briefs.get(agent, 0.0), now)
+        closed: dict[str, str] = {}
+        self._park(lines, now)
+        for account in list(self._parked):
+            closed |= self._let_go(account, lines, now)
+        closed |= self._budgets(lines, around, now)
+        self._closed = closed
+
+    # stalls
+
+    def _stalls(self, agent: str, line: Line, around: Around, now: float) -> None:
+        life = _life(line, around.uses.get(agent, Use()), now)
+        before = line.watch
+        asked = agent in around.asking
+        line.watch = stall.decide(line.profile, before, line.condition, life, now, asked=asked)
+        step = line.watch.step
+        if step is not Step.NONE:
+            self._doubts[agent] = f"no progress: {line.watch.why}"
+            self._steps[agent] = step
+            text = _NEXT.get(step, "waits for a person: `hive attach` shows it")
+            self._next[agent] = (text, stall.outlook(line.profile.stall, line.watch))
+        if step is not before.step:
+            self._take(agent, line, step, before, now)
+
+    def _take(self, agent: str, line: Line, step: Step, before: Watch, now: float) -> None:
+        """Take a step against a stall, and write it down."""
+        if step is Step.NONE:
+            self._tell(agent, "stall", f"it goes on ({before.step.value})", now)
+            return
+        self._tell(agent, "stall", f"{step.value}: {line.watch.why}", now)
+        if step is Step.NUDGE:
+            self._note(agent, line.profile.stall.nudge, now)
+        elif step is Step.INTERRUPT:
+            memory, keys = line.memory, line.profile.stall.interrupt
+            why = self._typist.keys(memory.socket, memory.pane, line.launch, keys)
+            if why:
+                self._tell(agent, "stall", f"could not be interrupted: {why}", now)
+        elif step is Step.RESTART:
+            self.ends[agent] = f"no progress: {line.watch.why}"
+
+    def _unproven(self, agent: str, line: Line, briefed: float, now: float) -> None:
+        """Doubt an agent that has a brief and shows no work."""
+        if agent in self._doubts or line.condition.turn in {None, Turn.WAITING, Turn.LIMITED}:
+            return
+        worked = max(line.condition.worked, line.ear.ended)
+        moved = 0.0 if line.profile.tells else line.moved
+        doubt = stall.unproven(briefed, worked, now, moved=moved)
+        if doubt:
+            self._doubts[agent] = doubt
+
+    # usage limits
+
+    def _park(self, lines: Mapping[str, Line], now: float) -> None:
+        """Park the account of everyone who has met a usage limit."""
+        for agent, line in lines.items():
+            one = line.condition
+            if one.turn is not Turn.LIMITED or one.sub != Sub.USAGE or agent in self._cut:
+                continue
+            account = _account(line)
+            known = self._parked.get(account)
+            after = parking.park(known, account, now, until=one.until, why=one.text)
+            self._cut.add(agent)
+            if after != known:
+                self._keep(account, after)
+                self._tell(agent, "limited", f"account `{account}` is parked: {after.why}", now)
+
+    def _let_go(self, account: str, lines: Mapping[str, Line], now: float) -> dict[str, str]:
+        """Let agents of an account go on, one after the other; gives why the others wait."""
+        mine = {agent: line for agent, line in lines.items() if _account(line) == account}
+        known = self._parked[account]
+        cut = [agent for agent in mine if agent in self._cut]
+        worked = {agent for agent, line in mine.items() if line.condition.worked > known.last > 0}
+        after, freed = parking.let_go(known, cut or list(mine)[:1], worked, now)
+        if after != known:
+            self._keep(account, after)
+        if freed and freed in self._cut:
+            self._cut.discard(freed)
+            self._tell(freed, "limited", _BACK_ON, now)
+            self._note(freed, GO_ON, now)
+        if after is None:
+            self._cut -= set(mine)
+            return {}
+        held = {agent: parking.holds(after, agent) for agent in mine}
+        return {agent: why for agent, why in held.items() if why}
+
+    def _keep(self, account: str, parked: Parked | None) -> None:
+        if parked is None:
+            self._parked.pop(account, None)
+            self._store.strike(PARKED + account)
+        else:
+            self._parked[account] = parked
+            self._store.note(PARKED + account, json.dumps(parking.to_dict(parked)))
+
+    # budgets
+
+    def _budgets(self, lines: Mapping[str, Line], around: Around, now: float) -> dict[str, str]:
+        """Close agents of a project whose budget is used up, and ask for more once."""
+        closed: dict[str, str] = {}
+        for project, ceiling in around.ceilings.items():
+            prefix = f"{project}/"
+            costs = [one.spent for name, one in around.talks.items() if name.startswith(prefix)]
+            granted = self._granted.get(project, 0.0)
+            why = budget.used_up(budget.total(costs), ceiling.budget, granted)
+            mine = [agent for agent in lines if agent.startswith(prefix)]
+            closed |= dict.fromkeys(mine if why else (), why)
+            if why and mine:
+                self._ask_for_more(project, mine[0], why, now)
+        return closed
+
+    def _ask_for_more(self, project: str, agent: str, why: str, now: float) -> None:
+        key = f"{BUDGET}{project}"
+        if any(one.key == key for one in self._store.post.requests()):
+            return
+        asked = f"{why}. Answer with what they may cost on top, such as $10"
+        self._ask(
+            Request(number=0, kind="question", agent=agent, launch="", asked=asked, at=now, key=key)
+        )
+
+    def grant(self, key: str, text: str, now: float) -> None:
+        """Allow a project more, as a person answered. Raises WrongInput for what is no amount."""
+        project = key.removeprefix(BUDGET)
+        try:
+            more = dollars(text.strip())
+        except ValueError as error:
+            raise WrongInput(f"the amount {error}", fix='hive answer Q… "$10"') from None
+        self._granted[project] = self._granted.get(project, 0.0) + more
+        self._store.note(GRANTED + project, str(self._granted[project]))
+        self._tell("", "budget", f"`{project}` may cost {text.strip()} on top", now)
+
+    def _tell(self, agent: str, kind: str, text: str, now: float) -> None:
+        self.news.append(Event(agent=agent, kind=kind, text=text, at=now))
+
+
+def remember(talk: Talk, watch: Watch) -> Talk:
+    """Give the memory with how far hive has gone against a stall."""
+    return replace(
+        talk,
+        step=watch.step.value,
+        stepped=watch.at,
+        why=watch.why,
+        restarted=watch.restarted,
+    )
+
+
+def _account(line: Line) -> str:
+    return line.spec.voice.account if line.spec.voice else ""
+
+
+def _life(line: Line, use: Use, now: float) -> Life:
+    """Give when each signal of progress was last seen."""
+    condition, ear = line.condition, line.ear
+    return Life(
+        began=max(condition.since, line.memory.began),
+        worked=max(condition.worked, ear.worked),
+        grown=ear.grown,
+        moved=line.moved,
+        wrote=line.wrote,
+        ran=line.ran,
+        busy=use.quiet_since or now,
+        calls=ear.calls,
+    )

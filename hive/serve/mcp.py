@@ -1,0 +1,188 @@
+"""`hive mcp`: hive's verbs as tools of the Model Context Protocol, over stdin and stdout.
+
+An agent's program starts it with the agent's own environment, outside its sandbox: so it is the
+surest way to report. Another client, a person's, may use what needs no identity. It goes through
+the official SDK (package `mcp`, 2.x).
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+
+from hive import __version__
+from hive.adapters import reach
+from hive.errors import HiveError, WrongInput
+
+if TYPE_CHECKING:
+    from mcp.server import MCPServer
+
+HELP = """\
+Usage: hive mcp
+
+  Serve hive's verbs as tools of the Model Context Protocol, over stdin and stdout. Agents get it
+  by themselves; for another client, its command is `hive mcp`.
+"""
+
+PATIENCE = 30.0
+"""Seconds an answer may take."""
+
+ABOUT_AGENT = (
+    "You are the agent `{agent}`, run by hive. Finish each message with task_done or task_fail. "
+    "What only a person can decide, ask with ask_human; then end your turn: answers and new "
+    "messages come by themselves. Never poll or sleep."
+)
+ABOUT_PERSON = "Send messages to the agents that hive runs, and see how they are."
+
+Number = Annotated[
+    str, Field(description="The message, as `m-31`; empty: the one that is open for you.")
+]
+LATER: dict[str, Any] = {"noted": True, "next": "hive does it as soon as it runs: go on"}
+"""What is answered while no supervisor runs."""
+
+LockName = Annotated[str, Field(description="What the lock is called, as `database`.")]
+Answer = dict[str, Any]
+
+
+def run(words: list[str]) -> int:
+    """Serve until stdin ends; raises HiveError where the SDK is missing."""
+    if words[:1] in (["--help"], ["-h"]):
+        sys.stdout.write(HELP)
+        return 0
+    if words:
+        raise WrongInput(f"`hive mcp` takes no words: `{words[0]}`", fix="hive mcp")
+    build().run("stdio")
+    return 0
+
+
+def build() -> MCPServer[Any]:
+    """Give the server with the tools that this environment's agent, or a person, may use."""
+    gc.disable()  # to look for garbage while it imports takes a fifth of its time
+    try:
+        from mcp.server import MCPServer
+    except ImportError as error:
+        what = f"the SDK of the Model Context Protocol can't be used: {error}"
+        raise HiveError(what, fix="pip install 'hive[mcp]'") from error
+    finally:
+        gc.enable()
+    gc.freeze()
+    agent = os.environ.get("HIVE_AGENT", "")
+    about = ABOUT_AGENT.format(agent=agent.partition("/")[2]) if agent else ABOUT_PERSON
+    server: MCPServer[Any] = MCPServer(
+        "hive", version=__version__, instructions=about, log_level="WARNING"
+    )
+    for tool in TOOLS if agent else (*TOOLS, inbox):
+        server.add_tool(tool, structured_output=True)
+    return server
+
+
+def next_task() -> Answer:
+    """Give your next message, or the one you have begun; `task` is null where none waits.
+
+    When none waits, end your turn: the next one comes by itself. Finish it with task_done or
+    task_fail.
+    """
+    return _mine("next_task")
+
+
+def task_done(
+    name: Number = "",
+    result: Annotated[str, Field(description="What was done, in a few sentences.")] = "",
+    confidence: Annotated[
+        float | None, Field(ge=0, le=1, description="How sure you are, from 0 to 1.")
+    ] = None,
+) -> Answer:
+    """Say that a message's work is done. Nothing else counts as done."""
+    return _told("task_done", name=name, result=result, confidence=confidence)
+
+
+def task_fail(
+    why: Annotated[str, Field(min_length=1, description="Why it can't be done.")],
+    name: Number = "",
+) -> Answer:
+    """Say that a message's work can't be done, and why."""
+    return _told("task_fail", name=name, why=why)
+
+
+def progress(
+    text: Annotated[str, Field(min_length=1, description="How far you are, in one sentence.")],
+) -> Answer:
+    """Say how far you are, on long work."""
+    return _told("progress", text=text)
+
+
+def ask_human(
+    question: Annotated[str, Field(min_length=1, description="All a person must know to answer.")],
+    options: Annotated[list[str] | None, Field(description="Answers to choose from.")] = None,
+) -> Answer:
+    """Ask a person. The answer comes as a message: go on with something else, or end your turn."""
+    return _told("ask_human", text=question, options=options or [])
+
+
+def send(
+    to: Annotated[
+        list[str],
+        Field(min_length=1, description="Agents or teams, as `backend/dev` or `backend`."),
+    ],
+    text: Annotated[str, Field(min_length=1, description="The message.")],
+) -> Answer:
+    """Send a message to agents. Each gets it once, as soon as it can take it."""
+    if os.environ.get("HIVE_AGENT"):
+        return _told("send", names=to, text=text)
+    return _ask("send", lambda: {"names": to, "text": text, "uid": reach.uid()})
+
+
+def lock(name: LockName) -> Answer:
+    """Take a lock that one agent at a time has. Where `held` is false, `by` has it: try later."""
+    return _told("lock", name=name)
+
+
+def unlock(name: LockName) -> Answer:
+    """Let go of a lock that you have."""
+    return _told("unlock", name=name)
+
+
+def status(
+    names: Annotated[
+        list[str] | None, Field(description="Agents or teams; empty: all of them.")
+    ] = None,
+) -> Answer:
+    """Tell what each agent is (`state`), and why (`reason`)."""
+    return _ask("status", lambda: {"names": names or []})
+
+
+def inbox() -> Answer:
+    """Tell what waits for a person: approvals, questions, failures, and the command for each."""
+    return _ask("inbox", dict)
+
+
+TOOLS: tuple[Callable[..., Answer], ...] = (
+    next_task, task_done, task_fail, progress, ask_human, send, lock, unlock, status,
+)  # fmt: skip
+"""What agents may call; who is none is told so where that matters."""
+
+
+def _told(verb: str, **args: Any) -> Answer:
+    """Say something in this agent's name, with an id: it is done once, however often it arrives."""
+    return _mine(verb, **args, uid=reach.uid())
+
+
+def _mine(verb: str, **args: Any) -> Answer:
+    """Ask in this agent's name."""
+    return _ask(verb, lambda: {**args, "me": reach.me(os.environ)})
+
+
+def _ask(verb: str, args: Callable[[], Answer]) -> Answer:
+    """Ask; what the caller can put right becomes a tool's error, with what to do next."""
+    from mcp.server.mcpserver.exceptions import ToolError
+
+    try:
+        answer: Answer = reach.ask(verb, args(), environ=os.environ, timeout=PATIENCE)
+    except HiveError as error:
+        raise ToolError(str(error)) from error
+    return LATER if answer == reach.NOTED else answer

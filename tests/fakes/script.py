@@ -1,0 +1,140 @@
+"""What a fake model is to answer: read from the conversation it is sent, whatever its API.
+
+The newest user message scripts it, one directive a round (a round ends with a tool's result):
+
+    FAKE:text TEXT        FAKE:slow SECONDS TEXT    FAKE:sh COMMAND      FAKE:tool NAME JSON
+    FAKE:http STATUS [xN] FAKE:toolong              FAKE:hang SECONDS    FAKE:drop
+
+They stand apart by newlines or `;;`. Without one the answer is an echo of what was said.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from dataclasses import dataclass, field
+from typing import Any
+
+Json = dict[str, Any]
+Tools = dict[str, Json]
+
+_DIRECTIVE = re.compile(
+    r"FAKE:(text|slow|sh|tool|http|toolong|hang|drop)\b[ \t]*(.*?)(?=;;|\n|FAKE:|$)"
+)
+_NOT_SAID = re.compile(
+    r"\s*(<(system-reminder|environment_context|user_instructions|session_context|local-command)"
+    r"|\[SYSTEM)"
+)
+_REMINDER = re.compile(r"(?s)<system-reminder>.*?</system-reminder>\s*")
+_TITLE = re.compile(
+    r"(?i)write the title|title generator|^generate a (short|brief|concise)[^.]* title"
+    r"|topic of (this|the) conv"
+)
+SHELLS = (
+    "Bash", "bash", "exec_command", "shell_command", "shell", "local_shell", "run_shell_command",
+    "Shell", "terminal", "execute_bash", "execute_command", "run_command", "process",
+)  # fmt: skip
+"""How the tools are called that run a command, the likeliest first."""
+
+NAMESPACE = "__"
+"""What stands between a server's name and its tool's, where an API keeps them apart."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One entry of a conversation: by `user`, `tool` (a result) or `other`."""
+
+    who: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """The call of a tool; `server` is where its API names that apart."""
+
+    name: str
+    given: Json
+    server: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What is to be answered: `verb` says how, `user` is what was said."""
+
+    verb: str
+    text: str
+    user: str
+    tools: Tools = field(default_factory=dict)
+
+    @property
+    def call(self) -> Call | None:
+        """The tool that is called, None where there is none."""
+        if self.verb == "sh":
+            return _shell(self.text, self.tools)
+        if self.verb == "tool":
+            name, _, given = self.text.partition(" ")
+            return _named(name, json.loads(given or "{}"), self.tools)
+        return None
+
+
+def reply(turns: list[Turn], tools: Tools, system: str) -> Reply:
+    """Decide what is answered to a conversation."""
+    begin = _newest(turns)
+    said = turns[begin].text if begin >= 0 else ""
+    user = _REMINDER.sub("", said)
+    about = f"{system} {user[:200]}" if tools else f"{system} {_spoken(turns)}"
+    if _TITLE.search(about):
+        return Reply(verb="text", text="fake title", user="(title)", tools=tools)
+    script = _DIRECTIVE.findall(said)
+    rounds = sum(one.who == "tool" for one in turns[begin + 1 :])
+    if rounds < len(script):
+        verb, text = script[rounds]
+        if verb in {"sh", "tool"} and not tools:
+            verb, text = "text", f"(no tools offered) {text}"
+        return Reply(verb=verb, text=text.strip(), user=user, tools=tools)
+    last = turns[-1] if turns else Turn(who="user", text="")
+    echo = f"ECHO[{zlib.crc32(user.encode()):08x}] {user.strip()[:60]}".replace("\n", " ")
+    text = f"TOOLRESULT {last.text[-200:].strip()}" if last.who == "tool" else echo
+    return Reply(verb="text", text=text, user=user, tools=tools)
+
+
+def _newest(turns: list[Turn]) -> int:
+    """Find the newest message that a user really said; -1 without one."""
+    for place in range(len(turns) - 1, -1, -1):
+        one = turns[place]
+        if one.who != "user":
+            continue
+        if _DIRECTIVE.search(one.text) or not _NOT_SAID.match(one.text):
+            return place
+    return -1
+
+
+def _spoken(turns: list[Turn]) -> str:
+    return " ".join(one.text for one in turns if one.who != "tool")[:6000]
+
+
+def _shell(command: str, tools: Tools) -> Call:
+    """Call the shell under the name, and with the arguments, that it has here."""
+    name = next((one for one in SHELLS if one in tools), next(iter(tools)))
+    known: Json = tools[name].get("properties", {})
+    key = next((one for one in ("command", "cmd", "script") if one in known), "command")
+    a_list = str(known.get(key, {}).get("type", "")).lower() == "array"
+    given: Json = {key: ["bash", "-lc", command] if a_list else command}
+    for one in tools[name].get("required", []):
+        given.setdefault(one, _filler(known.get(one, {})))
+    return Call(name=name, given=given)
+
+
+def _filler(schema: Json) -> object:
+    """Give some value that fits an argument which must be there."""
+    if "enum" in schema:
+        return schema["enum"][0]
+    kinds = {"string": "run it", "boolean": False, "number": 10, "integer": 10}
+    return kinds.get(str(schema.get("type", "string")).lower(), [])
+
+
+def _named(name: str, given: Json, tools: Tools) -> Call:
+    server = tools.get(name, {}).get("namespace", "")
+    own = name.removeprefix(server).removeprefix(NAMESPACE) if server else name
+    return Call(name=own, given=given, server=server)
