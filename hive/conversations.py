@@ -20,7 +20,7 @@ from hive.core.limits import Ceiling
 from hive.core.messages import Message, Request, Stage
 from hive.core.sessions import End
 from hive.core.shown import Shown
-from hive.core.signs import Sign, Turn
+from hive.core.signs import Sign, Source, Turn
 from hive.core.spec import Agent
 from hive.core.talk import Talk
 from hive.core.world import Memory, Use, Verdict, Wanted
@@ -119,7 +119,7 @@ class Conversations:
         if not fresh and 0 <= now - self._observed < OBSERVE:
             return
         self._observed = now
-        self.ears.follow(running, self.talks, self.environ)
+        self.ears.follow(running, self.talks, self.environ, self.requests.asked)
         try:
             self.ears.look(looked.trees, now)
         except HiveError as error:  # what could not be seen now is seen at the next look
@@ -230,13 +230,36 @@ class Conversations:
         if line is None or wait or not over:
             return {"print": "", "wait": wait}
         self.outbox.speak(self.ears.lines, now)  # what this turn answered is no longer in the way
-        return {"print": self.outbox.hand_over(agent, line, event, now), "wait": None}
+        printed = self.outbox.hand_over(agent, line, event, now)
+        if printed:
+            text = "it goes on with the message that its hook was handed"
+            goes_on = Sign(
+                launch=line.launch, source=Source.HOOK, at=now, turn=Turn.WORKING, text=text
+            )
+            self.hear(agent, [goes_on])
+        return {"print": printed, "wait": None}
+
+    def decide(self, one: Request, *, allow: bool, text: str, now: float) -> Request:
+        """Carry out a person's decision. Raises what `Requests.decide` raises."""
+        kept = self.requests.decide(one, self.ears.lines, allow=allow, text=text, now=now)
+        told = Sign(
+            launch=one.launch,
+            source=Source.REPORT,
+            at=now,
+            over=(one.key,),
+            text=f"{kept.name} is {kept.state}",
+        )
+        self.hear(one.agent, [told])
+        self.changed = True
+        return kept
 
     def answer_to(self, one: Request, text: str, now: float) -> Request:
         """Give a person's answer to the agent that asked."""
         if one.key.startswith(BUDGET):
             self.patience.grant(one.key, text, now)
             return self.requests.answer(one, text, now)
+        if one.key:
+            return self.decide(one, allow=False, text=text, now=now)
         kept = self.requests.answer(one, text, now)
         self.note(one.agent, f"Answer to {one.name} ({one.asked}): {text}", now)
         return kept

@@ -133,9 +133,8 @@ class Desk:
     def decide(self, name: str, allow: bool, text: str = "") -> Record:
         """Allow or deny exactly what an approval shows."""
         one = self._request(name, "approval")
-        talks, now = self.talks, self.clock()
-        lines = talks.ears.lines
-        return letters.decided(talks.requests.decide(one, lines, allow=allow, text=text, now=now))
+        now = self.clock()
+        return letters.decided(self.talks.decide(one, allow=allow, text=text, now=now))
 
     def answer(self, name: str, text: str) -> Record:
         """Answer an agent's question; the answer goes to it as a message."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-import sys
 import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from hive.adapters import claude_trust, seal
+from hive.adapters.itself import command
 from hive.adapters.post import Post
 from hive.adapters.state import State
 from hive.core import sessions
@@ -40,12 +40,6 @@ class Dressed:
     spec: Agent
     inherit: Mapping[str, str]
     talk: Talk
-
-
-def command() -> tuple[str, ...]:
-    """Give hive's own command, by absolute path."""
-    beside = Path(sys.executable).with_name("hive")
-    return (str(beside),) if beside.exists() else (sys.executable, "-m", "hive")
 
 
 class Dressing:
@@ -97,7 +91,7 @@ class Dressing:
             spec=replace(
                 spec,
                 argv=(*spec.argv, *outfit.args, *outfit.last),
-                env=(*outfit.env.items(), *spec.env, *order.me.items()),
+                env=(*outfit.env.items(), *spec.env, *order.me.items(), self._path(spec, kept)),
             ),
             inherit=kept,
             talk=replace(
@@ -108,6 +102,12 @@ class Dressing:
                 brief=sessions.digest(voice.brief),
             ),
         )
+
+    def _path(self, spec: Agent, inherit: Mapping[str, str]) -> tuple[str, str]:
+        """Have the agent's tools find hive: this one, before any other."""
+        known = dict(spec.env).get("PATH") or inherit.get("PATH", os.defpath)
+        own = str(Path(self._hive[0]).parent)
+        return "PATH", f"{own}{os.pathsep}{known}"
 
     def tidy(self, launches: Collection[str]) -> None:
         """Drop the folders of all launches but these. Raises OSError where that can't be done."""

@@ -7,7 +7,7 @@ says what all signs amount to. Times are epoch seconds.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -21,7 +21,7 @@ from hive.adapters.typist import Typist
 from hive.core import judge, screens
 from hive.core.profile import Profile
 from hive.core.screens import Look
-from hive.core.signs import Condition, Ear, Glimpse, Sign, Turn
+from hive.core.signs import Ask, Condition, Ear, Glimpse, Sign, Turn
 from hive.core.spec import Agent
 from hive.core.stall import Step, Watch
 from hive.core.talk import Talk
@@ -98,8 +98,12 @@ class Ears:
         running: Mapping[str, tuple[Agent, Memory]],
         talks: Mapping[str, Talk],
         environ: Callable[[Agent, str], Mapping[str, str]],
+        asked: Callable[[str], Mapping[str, Ask]],
     ) -> None:
-        """Have a line to each of these agents' launches, and to nobody else."""
+        """Have a line to each of these agents' launches, and to nobody else.
+
+        `asked` is what each launch waits for since before hive was started again.
+        """
         for agent, line in list(self.lines.items()):
             if agent not in running or running[agent][1].launch != line.launch:
                 if line.records:
@@ -108,7 +112,11 @@ class Ears:
         for agent, (spec, memory) in running.items():
             if spec.voice is None:
                 continue
-            line = self.lines.get(agent) or self._begun(spec, memory, talks.get(agent), environ)
+            known = self.lines.get(agent)
+            line = known or self._begun(spec, memory, talks.get(agent), environ)
+            if known is None:
+                asks = asked(line.launch)
+                line.ear = replace(line.ear, asks=asks, asked=dict.fromkeys(asks, memory.began))
             line.spec, line.memory, line.profile = spec, memory, spec.voice.profile
             self.lines[agent] = line
 

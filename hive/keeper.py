@@ -18,13 +18,13 @@ from hive.adapters.launch import environment
 from hive.adapters.node import Looked, Node
 from hive.adapters.panes import Opened, Refused
 from hive.adapters.store import Death, Event, Record, Store
+from hive.conversations import Conversations
 from hive.core import actions as act
 from hive.core.plan import plan
 from hive.core.spec import Agent
 from hive.core.starting import NOT_OPENED
 from hive.core.world import Memory, State, TeamMemory, Unseen, Verdict, Wanted, World
 from hive.errors import HiveError
-from hive.conversations import Conversations
 from hive.governor import Governor
 from hive.launches import Launches
 from hive.questions import Questions

@@ -110,9 +110,9 @@ class Mouth:
                 _refuse(group, Look, error.what, now)
                 continue
             for place in group:
-                glimpse, rows = seen.get(place.seat.pane, (Glimpse(), None))
-                waiting = terminals.waiting(glimpse.tty) if rows is not None else None
-                place.seat = moves.looked(place.seat, glimpse, rows or (), now, waiting)
+                glimpse, rows = seen.get(place.seat.pane, (Glimpse(), []))
+                waiting = terminals.waiting(glimpse.tty) if glimpse.tty else None
+                place.seat = moves.looked(place.seat, glimpse, rows, now, waiting)
                 self._looked[place.seat.agent] = place.seat
                 self._settle(place, now)
 

@@ -7,6 +7,7 @@ finds it. Times are epoch seconds.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -34,7 +35,11 @@ BELL = "bell"
 AGAIN = 2.0
 """Seconds until what could not be said is tried again."""
 
+LOOK = 1.0
+"""Seconds between two looks whether a turn is over that nobody tells of."""
+
 IDLE = 3600.0
+"""Seconds until the next look where nothing waits."""
 
 PATIENCE = 5.0
 """Seconds a program gets to take a message that is posted to it."""
@@ -101,7 +106,7 @@ class Outbox:
 
     def change(self, after: Message, why: str) -> Message:
         """Write a message's new stage. Raises Superseded where it is not as it was."""
-        (kept,) = self._post.change([(after, why)])
+        (kept,) = self._post.change([(after, why)], time.time())
         mine = [one for one in self._open.get(kept.agent, []) if one.number != kept.number]
         if kept.stage not in OVER or kept.lost:
             mine = sorted([*mine, kept], key=lambda one: one.number)
@@ -172,7 +177,8 @@ class Outbox:
         except HiveError as error:
             _log.warning("can't type: %s", error)
             due = now + AGAIN
-        self.due = now + IDLE if due is None else due
+        waits = any(one.stage is Stage.SUBMITTED for _, mine in seats.values() for one in mine)
+        self.due = min(now + (LOOK if waits else IDLE), now + IDLE if due is None else due)
         for agent in posting & seats.keys():
             self._post_next(agent, lines[agent], seats[agent][0], now)
 

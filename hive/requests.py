@@ -24,6 +24,12 @@ Lines = Mapping[str, Line]
 
 GONE = "it was answered in its window, or is not asked any more"
 
+QUESTIONS = frozenset({"AskUserQuestion", "question"})
+"""The tools by which programs ask a person something, rather than for permission."""
+
+HIDING = frozenset({"codex"})
+"""The wirings of programs that show nothing to answer in the window while their hook waits."""
+
 SCREEN = "screen-"
 """How the key of an ask begins that only the screen tells of."""
 
@@ -58,9 +64,11 @@ class Requests:
                 self.ask(_request(agent, lines[agent], ask, now))
                 changed = True
         for one in list(self._open.values()):
-            if one.kind == "approval" and (one.agent, one.key) not in asked:
+            if one.launch and one.key and (one.agent, one.key) not in asked:
                 self._gone(one, now)
                 changed = True
+            elif one.channel == "hook" and _at_the_window(lines[one.agent], one):
+                self._verdict(one, "")
         return changed
 
     def ask(self, new: Request) -> Request:
@@ -68,6 +76,14 @@ class Requests:
         kept = self._post.ask(new)
         self._open[kept.number] = kept
         return kept
+
+    def asked(self, launch: str) -> dict[str, Ask]:
+        """Give what a launch had asked before hive was started again, by key."""
+        return {
+            one.key: Ask(key=one.key, tool=one.asked, detail="", digest=one.digest)
+            for one in self._open.values()
+            if one.launch == launch and one.key and one.channel != "keys"
+        }
 
     def waited_for(self, agent: str, found: Sequence[Sign]) -> str | None:
         """Give the file for which a hook is to wait that told of an ask."""
@@ -94,7 +110,9 @@ class Requests:
             what = f"what is asked is not what {one.name} shows any more"
             raise HiveError(what, fix="hive inbox")
         self._carry_out(one, line, allow=allow, text=text)
-        after = replace(one, state="allowed" if allow else "denied", answer=text, answered=now)
+        question = "answered" if text else "denied"
+        state = question if one.kind == "question" else "allowed" if allow else "denied"
+        after = replace(one, state=state, answer=text, answered=now)
         return self._settle(after, f"by a person{f': {text}' if text else ''}")
 
     def answer(self, one: Request, text: str, now: float) -> Request:
@@ -159,15 +177,27 @@ def asks(line: Line) -> list[Ask]:
 def _request(agent: str, line: Line, ask: Ask, now: float) -> Request:
     return Request(
         number=0,
-        kind="approval",
+        kind="question" if ask.tool in QUESTIONS else "approval",
         agent=agent,
         launch=line.launch,
-        asked=f"{ask.tool}: {ask.detail}" if ask.detail else ask.tool,
+        asked=_text(ask),
         at=now,
         key=ask.key,
         digest=ask.digest,
         channel=_channel(line, ask),
     )
+
+
+def _text(ask: Ask) -> str:
+    """Say what is asked, exactly."""
+    if ask.tool in QUESTIONS and ask.detail:
+        return ask.detail
+    return f"{ask.tool}: {ask.detail}" if ask.detail else ask.tool
+
+
+def _at_the_window(line: Line, one: Request) -> bool:
+    """Whether a person has come to answer in a window that shows nothing while a hook waits."""
+    return line.profile.wiring in HIDING and line.glimpse.person > one.at
 
 
 def _channel(line: Line, ask: Ask) -> str:

@@ -45,10 +45,10 @@ class Bench:
         self.node = Node(self.state)
         self.probes = Probes()
         self.governor = Governor(self.state, self.node, {"HIVE_LIMITS": "portable"})
-        self.talks = Conversations(state, self.store)
+        self.talks = Conversations(self.state, self.store)
         questions = Questions(self.probes)
         self.keeper = Keeper(self.store, self.node, questions, self.governor, self.talks)
-        self.hive = Hive(self.keeper, time.time, state.root)
+        self.hive = Hive(self.keeper, time.time, self.state.root)
 
     def agent(self, name: str, **changes: Any) -> Agent:
         team, short = name.split("/")

@@ -25,9 +25,14 @@ _FIX = 'start `codex` by hand once, or set `wiring = "none"` in a profile that e
 
 
 def hashes(
-    codex: Sequence[str], hive: Sequence[str], directory: str, env: Mapping[str, str]
+    codex: Sequence[str],
+    hive: Sequence[str],
+    directory: str,
+    env: Mapping[str, str],
+    *,
+    patience: float = PATIENCE,
 ) -> dict[str, str]:
-    """Give the hash of each of hive's hooks by its key.
+    """Give the hash of each of hive's hooks by its key, waiting `patience` seconds at most.
 
     Raises HiveError where Codex does not tell all of them.
     """
@@ -45,7 +50,7 @@ def hashes(
         what = f"`{codex[0]}` can't be started: {error.strerror}"
         raise HiveError(what, where=directory, fix=_FIX) from error
     try:
-        listed = _Talk(process, time.monotonic() + PATIENCE).listed(directory)
+        listed = _Talk(process, time.monotonic() + patience).listed(directory)
     finally:
         process.kill()
         process.communicate()
@@ -80,8 +85,11 @@ class _Talk:
     def _ask(self, number: int, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
         self._say({"id": number, "method": method, "params": params})
         while True:
-            answer = json.loads(self._line())
-            if answer.get("id") == number:
+            try:
+                answer = json.loads(self._line())
+            except ValueError:
+                continue  # not of its protocol
+            if isinstance(answer, dict) and answer.get("id") == number:
                 found = answer.get("result")
                 return found if isinstance(found, dict) else {}
 

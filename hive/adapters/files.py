@@ -80,7 +80,7 @@ def _expanded(
     file: File, place: Place, lost: frozenset[Position]
 ) -> tuple[tuple[Entry, ...], tuple[Wrong, ...]]:
     """Expand a file with all that it names on this machine, and check it."""
-    from hive.adapters import profiles
+    from hive.adapters import itself, profiles
     from hive.core import checks, expand, voicing
 
     variables, unread = _read(expand.env_files(file, place), dotenv.parse)
@@ -88,7 +88,7 @@ def _expanded(
     known = voicing.Known(
         profiles=profiles.load(os.environ),
         template=message("prelude"),
-        hive=shlex.join(profiles.command()),
+        hive=shlex.join(itself.command()),
         texts=texts,
         variables=variables,
     )

@@ -73,8 +73,12 @@ class Post:
                 connection.execute(delete(step).where(step.c.number <= newest - KEPT))
         return added
 
-    def change(self, changes: Sequence[tuple[Message, str]]) -> list[Message]:
+    def change(
+        self, changes: Sequence[tuple[Message, str]], at: float | None = None
+    ) -> list[Message]:
         """Write messages over the versions they name, each with why; gives the new versions.
+
+        `at` is when that was decided, by default since when they are so.
 
         Raises `Superseded`, and changes nothing, where one is no longer of that version.
         """
@@ -84,7 +88,7 @@ class Post:
                 values = {**_message_row(one), "version": one.version + 1}
                 if not connection.execute(message.update().where(guard).values(values)).rowcount:
                     raise Superseded(one.name)
-            _story(connection, changes)
+            _story(connection, changes, at)
         return [replace(one, version=one.version + 1) for one, _ in changes]
 
     def open(self) -> dict[str, list[Message]]:
@@ -254,13 +258,15 @@ def _request(row: Any) -> Request:
     )
 
 
-def _story(connection: Connection, changes: Sequence[tuple[Message, str]]) -> None:
+def _story(
+    connection: Connection, changes: Sequence[tuple[Message, str]], at: float | None = None
+) -> None:
     """Write a step of each message's story, and an event of its agent."""
     for one, why in changes:
-        at = one.since or one.created
-        row = {"number": one.number, "at": at, "stage": one.stage.value, "why": why}
+        when = at or one.since or one.created
+        row = {"number": one.number, "at": when, "stage": one.stage.value, "why": why}
         connection.execute(step.insert().values(row))
-        _event(connection, one.agent, "message", f"{one.name} {one.stage.value}: {why}", at)
+        _event(connection, one.agent, "message", f"{one.name} {one.stage.value}: {why}", when)
 
 
 def _deed(connection: Connection, uid: str, answer: Mapping[str, Any], now: float) -> None:

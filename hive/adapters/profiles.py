@@ -10,7 +10,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -116,12 +115,6 @@ def versions(profiles: Mapping[str, Profile], environ: Mapping[str, str]) -> dic
     with ThreadPoolExecutor(max_workers=8) as pool:
         told = pool.map(lambda one: installed(one, environ), profiles.values())
         return dict(zip(profiles, told, strict=True))
-
-
-def command() -> tuple[str, ...]:
-    """Give hive's own command, by absolute path."""
-    beside = Path(sys.executable).with_name("hive")
-    return (str(beside),) if beside.exists() else (sys.executable, "-m", "hive")
 
 
 def _files(folder: Path) -> Iterator[Path]:

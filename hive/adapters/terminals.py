@@ -63,5 +63,6 @@ def foreground(root: int) -> bool:
 
 def _groups(pid: int) -> tuple[int, int, int]:
     """Give a process's parent, its group, and the group that has its terminal."""
-    text = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-    return int(text[1]), int(text[2]), int(text[5])
+    with _opened(f"/proc/{pid}/stat") as fd:
+        parts = os.read(fd, 4096).rpartition(b")")[2].split()
+    return int(parts[1]), int(parts[2]), int(parts[5])

@@ -42,6 +42,7 @@ _GLIMPSE = (
 _PEOPLE = (
     "#{client_activity}|#{client_created}|#{client_readonly}|#{client_control_mode}|#{pane_id}"
 )
+_LIST_PEOPLE = line("list-clients", "-F", _PEOPLE)
 _FACTS = (
     "#{pane_dead}|#{pane_in_mode}|#{pane_input_off}|#{pane_synchronized}"
     "|#{@hive}|#{@hive_launch}|#{@hive_said}|#{@hive_entered}"
@@ -90,24 +91,27 @@ class Typist:
 
         Raises `HiveError` where tmux does not answer.
         """
-        return {pane: glimpse for pane, (glimpse, _) in self.look(socket, ()).items()}
+        listed = line("list-panes", "-a", "-f", ours(self._instance), "-F", _GLIMPSE)
+        replies = self._asked(socket, [_LIST_PEOPLE, listed])
+        typed = _people(replies[0].lines) if replies else {}
+        lines = dict.fromkeys(replies[1].lines) if replies else {}
+        return {one.pane: one for one in (_glimpse(text, typed) for text in lines)}
 
-    def look(
-        self, socket: str, panes: Sequence[str]
-    ) -> dict[str, tuple[Glimpse, list[str] | None]]:
-        """Give the same, with the screens of these panes (None for the others).
+    def look(self, socket: str, panes: Sequence[str]) -> dict[str, tuple[Glimpse, list[str]]]:
+        """Give the same of these panes only, each with its screen; what is not ours is left out.
 
         Raises `HiveError` where tmux does not answer.
         """
-        people = line("list-clients", "-F", _PEOPLE)
-        listed = line("list-panes", "-a", "-f", ours(self._instance), "-F", _GLIMPSE)
-        replies = self._asked(socket, [people, listed, *map(_capture, panes)])
+        among = f"#{{m:* #{{pane_id}} *, {' '.join(panes)} }}"
+        wanted = _both(ours(self._instance), among)
+        listed = line("list-panes", "-a", "-f", wanted, "-F", _GLIMPSE)
+        replies = self._asked(socket, [_LIST_PEOPLE, listed, *map(_capture, panes)])
         if not replies:
             return {}
         typed = _people(replies[0].lines)
-        shown = {p: solid(one.lines) for p, one in zip(panes, replies[2:], strict=True) if one.ok}
-        found = (_glimpse(text, typed) for text in dict.fromkeys(replies[1].lines))
-        return {one.pane: (one, shown.get(one.pane)) for one in found}
+        shown = dict(zip(panes, replies[2:], strict=True))
+        seen = [_glimpse(text, typed) for text in dict.fromkeys(replies[1].lines)]
+        return {one.pane: (one, solid(shown[one.pane].lines)) for one in seen}
 
     def screens(self, socket: str, panes: Sequence[str]) -> dict[str, list[str]]:
         """Give what these panes show, without faint text; a pane that is not there is left out.
@@ -132,14 +136,15 @@ class Typist:
         ]
 
     def _paste(self, job: Pasting, buffer: str, until: int) -> str:
-        """Make the buffer behind the guard only, so that a refusal leaves none."""
+        """Make the buffer before the guard, where its text is quoted but once; drop it behind."""
         condition = self._open(job.launch, until, f"#{{!=:#{{@hive_said}},{job.mark}}}")
         steps = [
-            line("set-buffer", "-b", buffer, "--", job.text),
             line("paste-buffer", "-p", "-r", "-d", "-b", buffer, "-t", job.pane),
             line("set-option", "-p", "-t", job.pane, "@hive_said", job.mark),
         ]
-        return _step(job.pane, condition, steps)
+        dropped = line("delete-buffer", "-b", buffer)
+        made = line("set-buffer", "-b", buffer, "--", job.text)
+        return f"{made} ; {_step(job.pane, condition, steps, dropped)}"
 
     def enter(self, socket: str, jobs: Sequence[Entering]) -> list[str]:
         """Press Enter behind each of these texts, and give for each "" or why it was not.
@@ -222,11 +227,11 @@ class Typist:
 _NO_SERVER = Reply(ok=False, lines=[], why="there is no tmux server")
 
 
-def _step(pane: str, condition: str, steps: Sequence[str]) -> str:
+def _step(pane: str, condition: str, steps: Sequence[str], *otherwise: str) -> str:
     """Do this under the condition, or else tell the facts: one step of the server."""
     done = " ; ".join([*steps, line("display-message", "-p", _DONE)])
     facts = line("display-message", "-p", "-t", pane, _FACTS)
-    return line("if-shell", "-F", "-t", pane, condition, done, facts)
+    return line("if-shell", "-F", "-t", pane, condition, done, " ; ".join([facts, *otherwise]))
 
 
 def _both(one: str, other: str) -> str:

@@ -62,6 +62,13 @@ def deploy(
     if dry_run:
         _tell_plan(remote.look("deploy", **question, dry_run=True), json=json)
         return
+    from hive.adapters import findings
+    from hive.core.spec import to_dict
+
+    agents, wrong = findings.complete(loaded.agents, remote.born())
+    for text in wrong:
+        output.note(text)
+    question["agents"] = [to_dict(agent) for agent in agents]
     remote.ensure()
     record = remote.ask("deploy", **question, dry_run=False)
     _carry_out(record, 0.0 if no_wait else patience, json=json)

@@ -187,8 +187,10 @@ def _plain(verb: str, rest: list[str]) -> dict[str, Any] | None:
 
 
 def _one(names: list[str]) -> dict[str, Any] | None:
-    """Give the argument of `why`; a message's or a request's name has no slash, as a team's."""
-    return {"name": names[0]} if len(names) == 1 and "/" in names[0] else None
+    """Give the argument of `why`, where it is an agent: messages and requests are told apart."""
+    name = names[0] if len(names) == 1 else ""
+    letter = name[:1] in "mMaAqQ" and name.lstrip("mMaAqQ-").isdigit()
+    return None if not name or letter else {"name": name}
 
 
 def _lines(names: list[str]) -> dict[str, Any] | None:

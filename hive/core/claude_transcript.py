@@ -23,6 +23,8 @@ _TOOK = (
     "cache_read_input_tokens",
 )
 _INTERRUPTED = "[Request interrupted by user"
+_HANDED = "Stop hook feedback:"
+"""How a text begins with which a hook has a turn go on that was to end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +103,8 @@ class Transcript:
             )
             return replace(sign, call=0)
         self.trouble, self.answer = None, ""
-        return replace(sign, heard=marks(text), text="it was given a prompt")
+        turn = Turn.WORKING if text.startswith(_HANDED) else None
+        return replace(sign, turn=turn, heard=marks(text), text="it was given a prompt")
 
     def _returned(self, sign: Sign, results: list[Mapping[str, Any]]) -> Sign:
         calls = [self.open.pop(str(one.get("tool_use_id")), None) for one in results]

@@ -33,8 +33,8 @@ HOOKS: Mapping[str, int] = {
 }
 """The hooks hive sets, each with its timeout in seconds."""
 
-TITLES = ("Generate a concise", "You are a helpful assistant. You will be presented with a user")
-"""How the prompts begin with which it makes up titles, in conversations of its own."""
+TITLE = "Generate a concise, single-line task title"
+"""How the prompt begins with which it makes up a title, in a conversation of its own."""
 
 
 def hooks(hive: Sequence[str]) -> tuple[str, ...]:
@@ -131,7 +131,7 @@ def _notified(payload: Mapping[str, Any], launch: str, at: float) -> tuple[Sign,
     """Read that a turn has ended; nothing where that was one of its own for a title."""
     given = payload.get("input-messages")
     prompts = [str(one) for one in given] if isinstance(given, list) else []
-    if any(one.lstrip().startswith(TITLES) for one in prompts):
+    if any(one.lstrip().startswith(TITLE) for one in prompts):
         return ()
     sign = Sign(
         launch=launch,

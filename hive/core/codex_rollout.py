@@ -19,6 +19,9 @@ _CALLS = frozenset({"function_call", "custom_tool_call", "local_shell_call"})
 _RESULTS = frozenset({f"{one}_output" for one in _CALLS})
 _COMMANDS = frozenset({"exec_command", "shell", "shell_command"})
 
+_HANDED = "<hook_prompt"
+"""How a text begins with which a hook has a turn go on that was to end."""
+
 
 class Rollout:
     """One conversation as far as it was read.
@@ -102,7 +105,9 @@ class Rollout:
     def _item(self, sign: Sign, one: Mapping[str, Any]) -> Sign | None:
         kind = str(one.get("type"))
         if kind == "message" and one.get("role") == "user":
-            return replace(sign, heard=marks(_text(one.get("content"))))
+            text = _text(one.get("content"))
+            turn = Turn.WORKING if text.startswith(_HANDED) else None
+            return replace(sign, turn=turn, heard=marks(text), text="it was given a prompt")
         if kind in _CALLS:
             self._open[str(one.get("call_id"))] = _key(one, self._turn)
             return replace(sign, worked=True, call=len(self._open))

@@ -25,6 +25,9 @@ def solid(rows: Iterable[str]) -> list[str]:
     """
     found, faint = [], False
     for row in rows:
+        if row.isprintable() and not faint:  # most are
+            found.append(row.rstrip())
+            continue
         text, *styled = _STYLE.split(row)
         parts = [_shown(text, faint=faint)]
         for style, after in zip(styled[::2], styled[1::2], strict=True):

@@ -11,7 +11,7 @@ from hive.core.signs import Ear, Sign, Source, Turn
 OVER = 100
 """So many questions that are over are remembered, should one of them be told late."""
 
-_SESSION, _ANSWER, _CALLS = "session", "answer", "calls"
+_SESSION, _TOTALS, _ANSWER, _CALLS = "session", "totals", "answer", "calls"
 
 
 def hear(ear: Ear, sign: Sign) -> Ear:
@@ -70,7 +70,10 @@ def _asked(ear: Ear, sign: Sign) -> dict[str, Any]:
 
 
 def _told(ear: Ear, sign: Sign) -> dict[str, Any]:
-    """Take what a newer sign says of the session, its totals, the answer and the open calls."""
+    """Take what a newer sign says of the session, its totals, the answer and the open calls.
+
+    Totals without a session are of the one that was named last before.
+    """
     found: dict[str, Any] = {}
     told = dict(ear.told)
 
@@ -80,15 +83,18 @@ def _told(ear: Ear, sign: Sign) -> dict[str, Any]:
         told[what] = sign.at
         return True
 
-    named = told.get(_SESSION, 0.0)
-    other = bool(sign.session) and sign.session != ear.session
+    before, total = told.get(_SESSION, 0.0), told.get(_TOTALS, 0.0)
     if sign.session and newer(_SESSION):
         found["session"] = sign.session
-    if other and "session" in found:
-        found |= {"tokens": sign.tokens, "cost": sign.cost}
-    elif not other and (sign.session or sign.at >= named):
+    if sign.session == ear.session or (not sign.session and sign.at >= before):
+        newer(_TOTALS)
         found["tokens"] = max(ear.tokens, sign.tokens)
         found["cost"] = max(ear.cost, sign.cost)
+    elif "session" in found:
+        later = total >= sign.at
+        newer(_TOTALS)
+        found["tokens"] = max(ear.tokens, sign.tokens) if later else sign.tokens
+        found["cost"] = max(ear.cost, sign.cost) if later else sign.cost
     if sign.answer and newer(_ANSWER):
         found["answer"] = sign.answer
     calls = 0 if _ends(sign) else sign.call

@@ -93,7 +93,7 @@ def judge(
     best = min(heard, key=_weight, default=None)
     report = _report(ear)
     if report and not (best and best.sub in _FORBIDS):
-        best = report
+        best = replace(report, sub=report.sub or Sub.BLOCKED)
     closed = _closed(heard, glimpse, look, profile)
     return _condition(ear, best or _unheard(ear, now), closed, evidence, now, before)
 

@@ -92,6 +92,7 @@ def wire(order: Order) -> Outfit:
     """Dress a launch: configuration, plugin and instructions as files, the rest as arguments."""
     folder, given = order.folder, order.voice.prelude
     config: dict[str, Any] = {
+        "$schema": "https://opencode.ai/config.json",  # else opencode writes it into the file
         "plugin": [f"file://{folder}/{PLUGIN}"],
         "mcp": _servers(order),
         "permission": _permission(order),

@@ -166,8 +166,13 @@ class Profile:
 
     @property
     def tells(self) -> bool:
-        """Whether it has a better source for its state than its title and its screen."""
+        """Whether it tells by itself what it was given: its hooks, or its records."""
         return self.wiring != "none" or self.records != "none"
+
+    @property
+    def turns(self) -> bool:
+        """Whether it tells better than by its title and its screen whose turn it is."""
+        return self.tells and not {self.wiring, self.records} <= {"none", "gemini"}
 
 
 _PARTS = {

@@ -182,8 +182,8 @@ class Ear:
     `latest` is the newest sign of each source that says whose turn it is. `heard` says by which
     source, and when, each message was found to have arrived. `asks` are the open questions by
     key, `asked` when each was asked, `over` the keys of those that are over. `ended` is when a
-    turn was last seen to end. `grown` is when records last grew. `told` is when the session, the
-    answer and the open calls were told: what comes late changes nothing that is newer.
+    turn was last seen to end. `grown` is when records last grew. `told` is when the session, its
+    totals, the answer and the open calls were told: what comes late changes nothing newer.
     """
 
     launch: str = ""

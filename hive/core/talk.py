@@ -21,7 +21,8 @@ class Talk:
     was to go on with it. `taken` says that it was given something, so that there is something to
     go on with. `brief` is the digest of the brief it was given. The fields from `turn` to `since`
     are its condition, as last written. `step`, `stepped`, `why` and `restarted` are how far
-    hive has gone against a stall. `tokens` are those of its conversation, `spent` the dollars by conversation.
+    hive has gone against a stall. `tokens` are those of its conversation, `spent` the dollars by
+    conversation.
     """
 
     agent: str

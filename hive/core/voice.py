@@ -50,11 +50,14 @@ class Voice:
 
     @property
     def at_launch(self) -> tuple[Any, ...]:
-        """All that a program was started with: a change of it needs a restart."""
+        """All that a program was started with: a change of it needs a restart.
+
+        What hive teaches it is left out: that names its teammates, and they come and go.
+        """
         one = self.profile
         launch = (one.wiring, one.args, one.env, one.strip, one.prelude, one.permission)
-        given = (self.brief, self.prelude, self.servers, self.permission, self.trust, self.found)
-        return (one.name, *launch, *given)
+        servers = [(it.name, it.command, it.env, it.url, it.headers) for it in self.servers]
+        return (one.name, *launch, self.brief, servers, self.permission, self.trust, self.found)
 
 
 def to_dict(voice: Voice) -> dict[str, Any]:

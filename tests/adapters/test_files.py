@@ -420,7 +420,8 @@ def test_once_installed_the_example_and_templates_are_inside_the_package(tmp_pat
     shutil.copytree(checkout / "templates", inside, dirs_exist_ok=True)
     shutil.copy(checkout / "hive.toml.example", inside)
     code = (
-        "from hive.adapters import files as f; print(*f.templates(), len(f.example()), f.__file__)"
+        "from hive.adapters import files as f; f.message('prelude');"
+        " print(*f.templates(), len(f.example()), f.__file__)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from hive.adapters import profiles
+from hive.adapters import itself, profiles
 from hive.core.profile import Profile
 from hive.errors import WrongInput
 from tests.conftest import tagged
@@ -140,6 +140,6 @@ def test_all_are_asked(environ):
 
 
 def test_hives_command_is_a_program_by_its_whole_path():
-    first = profiles.command()[0]
+    first = itself.command()[0]
 
     assert Path(first).is_absolute() and os.access(first, os.X_OK)

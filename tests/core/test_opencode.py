@@ -56,6 +56,7 @@ def test_a_launch_is_dressed_without_touching_anything_of_the_persons():
     }
     assert set(outfit.files) == {CONFIG, PLUGIN, PRELUDE, DOOR}
     assert config(outfit) == {
+        "$schema": "https://opencode.ai/config.json",
         "plugin": [f"file:///f/1-a/{PLUGIN}"],
         "instructions": [f"/f/1-a/{PRELUDE}"],
         "permission": {

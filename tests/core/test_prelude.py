@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from hive.adapters import files
+from hive.cli import voices
 from hive.core.prelude import Facts, Mate, render
 from hive.errors import WrongInput
 
@@ -38,6 +41,11 @@ def test_ours_has_at_most_25_lines():
 )
 def test_ours_tells_an_agent_all_that_it_has_to_know(said):
     assert said in render(OURS, FACTS)
+
+
+def test_ours_names_only_options_that_there_are():
+    assert set(re.findall(r"--[a-z-]+", OURS)) == {"--result", "--why"}
+    assert {"--result", "--why"} <= set(voices.OPTIONS["task"])
 
 
 def test_ours_speaks_of_no_teammates_where_there_are_none():
