@@ -86,22 +86,16 @@ class Dressing:
         self._write(launch, outfit)
         if voice.trust and any(one.by == "claude" for one in voice.profile.consents):
             claude_trust.accept(spec.directory, kept | dict(spec.env))
-        known = talk if resume else _anew(talk)
-        return Dressed(
-            spec=replace(
-                spec,
-                argv=(*spec.argv, *outfit.args, *outfit.last),
-                env=(*outfit.env.items(), *spec.env, *order.me.items(), self._path(spec, kept)),
-            ),
-            inherit=kept,
-            talk=replace(
-                known,
-                session=session,
-                launch=launch,
-                resumed=launch if resume else "",
-                brief=sessions.digest(voice.brief),
-            ),
+        argv = (*spec.argv, *outfit.args, *outfit.last)
+        env = (*outfit.env.items(), *spec.env, *order.me.items(), self._path(spec, kept))
+        known = replace(
+            talk if resume else _anew(talk),
+            session=session,
+            launch=launch,
+            resumed=launch if resume else "",
+            brief=sessions.digest(voice.brief),
         )
+        return Dressed(spec=replace(spec, argv=argv, env=env), inherit=kept, talk=known)
 
     def _path(self, spec: Agent, inherit: Mapping[str, str]) -> tuple[str, str]:
         """Have the agent's tools find hive: this one, before any other."""

@@ -70,7 +70,12 @@ class Keeper:
         self._failing: set[str] = set()
         self._failed: set[str] = set()
         self._doubt = ""
-        self._do: dict[type, Callable[[Any, Turn], None]] = {
+        self._do = self._handlers()
+        self.reload()
+
+    def _handlers(self) -> dict[type, Callable[[Any, Turn], None]]:
+        """Give what carries out each kind of action."""
+        return {
             act.Adopt: self._note_event("adopted"),
             act.Ready: self._note_event("ready"),
             act.Say: self._say,
@@ -88,7 +93,6 @@ class Keeper:
             act.Start: lambda action, turn: turn.starts.append(action),
             act.Forget: lambda action, turn: turn.forgotten.append(action),
         }
-        self.reload()
 
     def reload(self) -> None:
         """Read what is wanted and remembered from the store."""

@@ -24,17 +24,10 @@ from hive.core.wording import age, clean, count, size, span
 Record = Mapping[str, Any]
 
 COLOURS = {
-    "ready": "green",
-    "working": "cyan",
-    "waiting": "bold yellow",
-    "limited": "yellow",
-    "stalled": "bold red",
-    "starting": "cyan",
-    "stopping": "magenta",
-    "backing-off": "yellow",
-    "failed": "bold red",
-    "stopped": "dim",
-}
+    "ready": "green", "working": "cyan", "waiting": "bold yellow", "limited": "yellow",
+    "stalled": "bold red", "starting": "cyan", "stopping": "magenta", "backing-off": "yellow",
+    "failed": "bold red", "stopped": "dim",
+}  # fmt: skip
 TROUBLE = ("failed", "stalled", "waiting", "limited", "backing-off", "stopping", "starting")
 """The states worth a look, worst first."""
 
@@ -233,8 +226,7 @@ def _reason(one: Record) -> str:
 
 
 def _uses(one: Record) -> bool:
-    """Whether anything of an agent runs: its program, or what that left behind."""
-    return one["pid"] is not None or bool(one["memory"])
+    return one["pid"] is not None or bool(one["memory"])  # it, or what it left behind
 
 
 def _size(memory: int | None) -> str:

@@ -94,8 +94,7 @@ def short(agent: str) -> str:
 def settled(wanted: Wanted, memory: Memory, word: str = "") -> bool:
     """Whether nothing further is about to happen to the agent by itself.
 
-    A quarantined agent counts as settled: how the request for it ended is known. So does one
-    that has come up so far that it waits, by its state's `word`.
+    So is a quarantined one: how the request for it ended is known; or one that waits, by `word`.
     """
     if wanted.removed or not wanted.up:
         return memory.state is State.STOPPED

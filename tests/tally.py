@@ -15,6 +15,9 @@ from typing import Any
 Fact = dict[str, Any]
 
 MARK = re.compile(r"\[hive m-\d+\]")
+HOOKED = "Stop hook feedback:\n"
+"""What Claude Code puts before what a hook gives it at the end of a turn."""
+
 BLOCKED = ("dialog", "approval")
 """The states in which a key answers something."""
 
@@ -34,10 +37,16 @@ def prompts(*paths: Path) -> list[str]:
     return [fact["text"] for fact in facts(*paths, what="prompt")]
 
 
+def given_while(*paths: Path, states: tuple[str, ...] = BLOCKED) -> list[tuple[str, str]]:
+    """Give what came in one of these states, read by read: the state and the text."""
+    found = facts(*paths, what="bytes")
+    return [(one["state"], one["bytes"]) for one in found if one["state"] in states]
+
+
 def bytes_while(*paths: Path, states: tuple[str, ...] = BLOCKED) -> bytes:
     """Give the bytes that came in one of these states."""
-    found = [fact for fact in facts(*paths, what="bytes") if fact["state"] in states]
-    return b"".join(fact["bytes"].encode("utf-8", "surrogateescape") for fact in found)
+    found = [text for _, text in given_while(*paths, states=states)]
+    return "".join(found).encode("utf-8", "surrogateescape")
 
 
 def answers(*paths: Path) -> list[tuple[str, str, str]]:
@@ -57,5 +66,5 @@ def count_of(mark: str, *paths: Path) -> int:
 
 def mangled(*paths: Path) -> list[str]:
     """Give the prompts in which something stands before a message's mark, or a second one."""
-    marked = [text for text in prompts(*paths) if MARK.search(text)]
+    marked = [text.removeprefix(HOOKED) for text in prompts(*paths) if MARK.search(text)]
     return [text for text in marked if not MARK.match(text) or len(MARK.findall(text)) > 1]

@@ -112,6 +112,14 @@ def test_an_agents_record_has_every_field():
         "wanted": "up",
         "socket": "",
         "after": ["Task/backend/db"],
+        "sub": "",
+        "profile": None,
+        "session_id": None,
+        "until": None,
+        "closed": "",
+        "queue": 0,
+        "tokens": 0,
+        "cost": 0.0,
     }
 
 

@@ -189,7 +189,11 @@ def test_what_a_person_types_goes_to_the_command(supervisor, window):
 
 
 def test_ctrl_c_ends_the_command_and_not_the_worker(supervisor, window):
-    supervisor.answers["next_task"] = [task("echo ready; sleep 60"), task("true", "m-2"), NONE]
+    supervisor.answers["next_task"] = [
+        task("echo ready; while :; do sleep 0.01; done"),
+        task("true", "m-2"),
+        NONE,
+    ]
     one = window()
     one.shows("\nready")
 

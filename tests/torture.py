@@ -30,7 +30,7 @@ PERSONAS = (
     "swallow-enter=50ms",
     "approval~20%",
     "draft=dear all@2",
-    "queue,429=0.3~10%",
+    "queue,limit=2~20%",
     "retry=0.5~10%,wrap-paste",
     "slow-start=1",
     "lose-input=1",
@@ -62,6 +62,9 @@ TEXTS = (
 CALM = 8.0
 """Seconds without any news of a message after which nothing more is expected."""
 
+KEYS = {"1", "\x1b"}
+"""What hive types to answer an approval, where the agent's hook is gone."""
+
 ENDS = {Stage.ANSWERED, Stage.SUBMITTED, Stage.FAILED, Stage.QUEUED}
 ARRIVED = {Stage.ANSWERED, Stage.SUBMITTED}
 
@@ -90,6 +93,7 @@ class Torture:
             name: {
                 "run": str(FAKES / "tui.py"),
                 "trust": True,
+                "account": name,  # else all wait for one who is limited
                 "restart": restart,
                 "env": {
                     "FAKE_PERSONA": words,
@@ -188,17 +192,29 @@ class Torture:
         return {
             "lost": lost,
             "doubled": {name: many for name, many in counts.items() if many > 1},
-            "typed while blocked": tally.bytes_while(*truths),
+            "typed while blocked": [
+                (state, text)
+                for state, text in tally.given_while(*truths)
+                if state != "approval" or text not in KEYS
+            ],
+            "answered unasked": self._unasked(truths),
             "nameless": nameless,
             "mangled": tally.mangled(*truths),
         }
+
+    def _unasked(self, truths: list[Path]) -> list[tuple[str, str, str]]:
+        """Give the answers to approvals, if there are more of them than a person gave."""
+        found = [one for one in tally.answers(*truths) if one[0] != "trust-dialog"]
+        return found if len(found) > self.decided else []
 
     def tell(self) -> str:
         """Say what happened, in a few words."""
         stages = Counter(one.stage.value for one in self.messages())
         ends = ", ".join(f"{many} {stage}" for stage, many in sorted(stages.items()))
         reasons = Counter(
-            f"{one.stage}: {one.reason}" for one in self.messages() if one.stage not in ARRIVED
+            f"{one.stage} for `{self._persona(one)}`: {one.reason}"
+            for one in self.messages()
+            if one.stage is not Stage.ANSWERED
         )
         why = "".join(f"\n  {many:5} {reason}" for reason, many in reasons.most_common(12))
         return (

@@ -80,8 +80,10 @@ def ask(
         return ask_socket(socket, verb, args, timeout=timeout)
     except HiveError as error:
         folder = f"{environ.get('HIVE_FOLDER') or os.devnull}/spool"
-        if not _walled(error) or not os.access(folder, os.W_OK | os.X_OK):
+        if not _walled(error):
             raise
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise _shut(error, folder, environ) from error
         if isinstance(error, NotRunning) and os.access(socket.rpartition("/")[0], os.X_OK):
             last = min(last, time.monotonic() + away)
         return _left(folder, verb, args, last, error)
@@ -104,6 +106,15 @@ def _walled(error: HiveError) -> bool:
     if isinstance(error, TimedOut):
         return False
     return isinstance(error, NotRunning) or isinstance(error.__cause__, OSError)
+
+
+def _shut(error: HiveError, folder: str, environ: Mapping[str, str]) -> HiveError:
+    """Say that a sandbox lets nothing through, where it is one that keeps from the socket."""
+    if isinstance(error, NotRunning) or not environ.get("HIVE_FOLDER"):
+        return error
+    what = f"this sandbox lets nothing reach hive: {error.what}"
+    fix = f"use the tools of the MCP server `hive`, or let the sandbox write to {folder}"
+    return HiveError(what, where=error.where, fix=fix)
 
 
 def _left(folder: str, verb: str, args: dict[str, Any], last: float, unreached: HiveError) -> Any:

@@ -6,19 +6,20 @@ transaction. All times are epoch seconds (UTC).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import Column, Connection, Select, Table, bindparam, delete, func, select
+from sqlalchemy import Connection, Select, bindparam, delete, func, select
 from sqlalchemy.dialects.sqlite import insert
 
 from hive.adapters import schema
 from hive.adapters.post import Post
 from hive.adapters.schema import SCHEMA, agent, death, event, fact, team
 from hive.adapters.storefile import PATIENCE, Damaged, StoreFile, check
+from hive.adapters.storerows import remember, remember_teams, want
 from hive.core.world import Holding, Memory, TeamMemory, Wanted
 from hive.errors import HiveError
 
@@ -76,13 +77,6 @@ class Record:
     death: Death | None = None
     team: TeamMemory | None = None
     wanted: Wanted | None = None
-
-
-class Stale(HiveError):  # noqa: N818 - an error's name says what is wrong
-    """What was to be written was decided on a memory that is no longer the newest."""
-
-    def __init__(self) -> None:
-        super().__init__("another process wrote this meanwhile", fix="look again, decide anew")
 
 
 class Store:
@@ -155,7 +149,7 @@ class Store:
     def want(self, changes: Mapping[str, Wanted], *, events: Sequence[Event] = ()) -> None:
         """Want these agents so from now on; others stay as they are."""
         with self._file.writing() as connection:
-            _want(connection, changes.values())
+            want(connection, changes.values())
             _add(connection, events)
 
     def forget(self, name: str, event: Event) -> None:
@@ -173,9 +167,9 @@ class Store:
         memories = [change.memory for change in changes if change.memory]
         teams = [change.team for change in changes if change.team]
         with self._file.writing() as connection:
-            _remember(connection, memories, now)
-            _remember_teams(connection, teams)
-            _want(connection, [change.wanted for change in changes if change.wanted])
+            remember(connection, memories, now)
+            remember_teams(connection, teams)
+            want(connection, [change.wanted for change in changes if change.wanted])
             _bury(connection, [change.death for change in changes if change.death])
             _add(connection, [change.event for change in changes if change.event])
         self._file.checkpoint()
@@ -190,14 +184,14 @@ class Store:
         with self._file.writing() as connection:
             rows = connection.execute(select(agent).where(agent.c.state.is_not(None)))
             found = [schema.memory_from(row) for row in rows if row.agent in agents]
-            _remember(connection, [_forgiven(memory) for memory in found], now)
+            remember(connection, [_forgiven(memory) for memory in found], now)
             held = [schema.team_from(row) for row in connection.execute(select(team))]
             free = [
                 replace(one, restarts=(), held=False, since=now)
                 for one in held
                 if one.team in teams
             ]
-            _remember_teams(connection, free)
+            remember_teams(connection, free)
             text = "its failures are forgotten (`hive reset`)"
             said = [Event(agent=name, kind="reset", text=text, at=now) for name in sorted(agents)]
             _add(connection, said)
@@ -314,56 +308,6 @@ def _update(file: StoreFile) -> None:
 def _note(connection: Connection, key: str, value: str) -> None:
     wish = insert(fact).values(key=key, value=value)
     connection.execute(wish.on_conflict_do_update(set_={"value": wish.excluded.value}))
-
-
-def _want(connection: Connection, changes: Iterable[Wanted]) -> None:
-    rows = [schema.wanted_row(one) for one in changes]
-    if rows:
-        wish = insert(agent)
-        names = [name for name in rows[0] if name != "agent"]
-        wish = wish.on_conflict_do_update(set_={name: wish.excluded[name] for name in names})
-        connection.execute(wish, rows)
-
-
-def _remember(connection: Connection, memories: Sequence[Memory], now: float) -> None:
-    rows: dict[str, dict[str, Any]] = {}
-    for memory in memories:
-        left = rows[memory.agent]["left"] if memory.agent in rows else memory.version
-        numbers = {"left": left, "version": memory.version + 1, "written": now}
-        rows[memory.agent] = schema.memory_row(memory) | numbers
-    _write(connection, agent, agent.c.agent, list(rows.values()))
-
-
-def _remember_teams(connection: Connection, teams: Sequence[TeamMemory]) -> None:
-    rows: dict[str, dict[str, Any]] = {}
-    for one in teams:
-        left = rows[one.team]["left"] if one.team in rows else one.version
-        rows[one.team] = schema.team_row(one) | {"left": left, "version": one.version + 1}
-    _write(connection, team, team.c.team, list(rows.values()))
-
-
-def _write(
-    connection: Connection, table: Table, key: Column[str], rows: list[dict[str, Any]]
-) -> None:
-    """Write each row over the version it leaves; the first version may need a new row."""
-    new = [row for row in rows if row["left"] == 0]
-    old = [row for row in rows if row["left"] != 0]
-    names = [name for name in (rows[0] if rows else ()) if name not in {"left", key.name}]
-    written = 0
-    if new:
-        wish = insert(table)
-        change = {name: wish.excluded[name] for name in names}
-        wish = wish.on_conflict_do_update(set_=change, where=table.c.version == 0)
-        values = [{name: row[name] for name in (key.name, *names)} for row in new]
-        written += connection.execute(wish, values).rowcount
-    if old:
-        guard = (key == bindparam("key")) & (table.c.version == bindparam("left"))
-        values = [
-            {"key": row[key.name]} | {name: row[name] for name in ("left", *names)} for row in old
-        ]
-        written += connection.execute(table.update().where(guard), values).rowcount
-    if written != len(rows):
-        raise Stale
 
 
 def _forgiven(memory: Memory) -> Memory:

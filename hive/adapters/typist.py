@@ -51,8 +51,10 @@ _CLOCK = "#{T;l:%s}"
 """What tmux expands to the time, in whole seconds: the text `%s`, as a time."""
 
 _DONE = "done"
-_PLAIN = re.compile(r"[A-Za-z0-9 ]")
+_PLAIN = re.compile(r"[A-Za-z0-9]")
 _SPECIAL = "#{},:"
+_ROW = 60
+"""Characters of a row that are looked for: a program may cut what is longer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +177,7 @@ class Typist:
     ) -> str:
         """Press these tmux keys while the screen still shows `shows`; give "" or why not.
 
-        `shows` is a piece of one row. Raises `HiveError` where tmux does not answer: then nobody
+        `shows` may have several rows, each as it stands or begins there. Raises `HiveError` where tmux does not answer: then nobody
         knows whether they were pressed.
         """
         condition = self._open(launch, self._deadline(), *_shows(shows))
@@ -239,18 +241,18 @@ def _both(one: str, other: str) -> str:
 
 
 def _shows(text: str) -> list[str]:
-    """Give the condition that some row of the screen holds this text; none for no text."""
-    if not text:
-        return []
-    pattern = "".join(one if _PLAIN.match(one) else _single(one) for one in text)
-    return [f"#{{!=:0,#{{C:{pattern}}}}}"]
+    """Give the conditions that the screen holds each row of this text, as far as `_ROW` goes."""
+    rows = (" ".join(row.split())[:_ROW] for row in text.split("\n"))
+    return [f"#{{!=:0,#{{C:{''.join(map(_single, row))}}}}}" for row in rows if row]
 
 
 def _single(char: str) -> str:
     """Match one character in a pattern. Some mean something in a format, and some are wide."""
+    if _PLAIN.match(char):
+        return char
     if char in _SPECIAL:
         return "?"
-    return f"\\{char}" if char.isascii() else "*"
+    return f"\\{char}" if char.isascii() and char != " " else "*"
 
 
 def _said(reply: Reply) -> tuple[str, str]:

@@ -47,6 +47,9 @@ LINES = 20
 OF_TERMINAL = (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGTTOU, signal.SIGTTIN)
 """What the terminal sends is for the command."""
 
+HELD = (signal.SIGTERM, signal.SIGCHLD)
+"""What is waited for while a command runs."""
+
 AWAY = (NotRunning, TimedOut)
 
 
@@ -74,18 +77,15 @@ class Worker:
         self._me = me
         self._memory = folder / "worker.json"
         self._bell = folder / "bell"
-        self._child = 0
         self._over = False
         self._idle = False
         self._begun = _read(self._memory)
         self._here = False
 
     def ended(self, _number: int, _frame: object) -> None:
-        """End: at once, or when the command has got the TERM and has ended."""
+        """End: at once while nothing is done, else after what is done."""
         self._over = True
-        if self._child:
-            _signal(self._child, signal.SIGTERM)
-        elif self._idle:
+        if self._idle:
             raise SystemExit(0)
 
     def work(self) -> int:
@@ -180,27 +180,29 @@ class Worker:
         if terminal:
             before = termios.tcgetattr(0)
             termios.tcflush(0, termios.TCIFLUSH)  # what was typed before is not for this one
-        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])  # it would be lost in between
-        self._child = _start(text, terminal=terminal)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
-        code = self._wait(terminal=terminal)
-        self._child = 0
+        signal.pthread_sigmask(signal.SIG_BLOCK, HELD)  # none is lost: `_wait` takes them
+        code = self._wait(_start(text, terminal=terminal), terminal=terminal)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
         if terminal:
             with suppress(OSError, termios.error):  # the terminal has gone
                 os.tcsetpgrp(0, os.getpgrp())
                 termios.tcsetattr(0, termios.TCSADRAIN, before)
         return code
 
-    def _wait(self, *, terminal: bool) -> int:
-        """Wait for the command's end; one that the terminal stopped goes on."""
+    def _wait(self, child: int, *, terminal: bool) -> int:
+        """Wait for the command's end; pass TERM on. One that the terminal stopped goes on."""
         while True:
-            _, status = os.waitpid(self._child, os.WUNTRACED)
-            if not os.WIFSTOPPED(status):
+            pid, status = os.waitpid(child, os.WUNTRACED | os.WNOHANG)
+            if not pid:
+                if signal.sigwait(HELD) == signal.SIGTERM:
+                    self._over = True
+                    _signal(child, signal.SIGTERM)
+            elif not os.WIFSTOPPED(status):
                 return os.waitstatus_to_exitcode(status)
-            if os.WSTOPSIG(status) != signal.SIGSTOP and terminal:
+            elif os.WSTOPSIG(status) != signal.SIGSTOP and terminal:
                 with suppress(OSError):  # the terminal has gone
-                    os.tcsetpgrp(0, self._child)
-                _signal(self._child, signal.SIGCONT)
+                    os.tcsetpgrp(0, child)
+                _signal(child, signal.SIGCONT)
 
     def _shown(self) -> list[str]:
         """Give the last lines that the command showed, as hive sees them in the window."""
@@ -268,7 +270,7 @@ def _become(text: str, *, terminal: bool) -> NoReturn:
             os.tcsetpgrp(0, os.getpgrp())
         for number in (*OF_TERMINAL, signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
         os.execvp("sh", ["sh", "-c", text])  # noqa: S606 - it is what was asked for
     except BaseException as error:  # noqa: BLE001 - nothing may go on as a second worker
         sys.stderr.write(f"hive worker: can't run it: {error}\n")

@@ -198,6 +198,16 @@ def test_without_a_folder_nobody_is_reached(environ, folder):
         reach.ask("report", {"me": ME}, environ=environ, **NOW)
 
 
+def test_a_sandbox_that_lets_nothing_through_says_what_does(environ):
+    environ |= {"HIVE_STATE": environ["HIVE_STATE"] + "x" * 200, "HIVE_FOLDER": "/nonexistent"}
+
+    with pytest.raises(HiveError) as caught:
+        reach.ask("report", {"me": ME}, environ=environ, **NOW)
+
+    assert caught.value.what.startswith("this sandbox lets nothing reach hive: ")
+    assert "MCP server `hive`" in caught.value.fix
+
+
 def test_what_is_too_long_for_a_file_is_told(hidden):
     with pytest.raises(WrongInput, match="from a sandbox"):
         reach.ask("report", {"text": "x" * reach.LONGEST}, environ=hidden, **NOW)

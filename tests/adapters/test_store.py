@@ -15,8 +15,9 @@ import pytest
 from hive.adapters import store as storing
 from hive.adapters import storefile
 from hive.adapters.schema import SCHEMA
-from hive.adapters.store import DEATHS, Death, Event, Record, Stale, Store
+from hive.adapters.store import DEATHS, Death, Event, Record, Store
 from hive.adapters.storefile import check, explain
+from hive.adapters.storerows import Stale
 from hive.core.spec import Agent, Probe, Restart, Stop
 from hive.core.world import Memory, Server, State, TeamMemory, Wanted
 from hive.errors import HiveError, TimedOut

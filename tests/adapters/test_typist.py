@@ -197,9 +197,12 @@ def test_keys_are_pressed_only_while_the_screen_shows_the_question(bench, hands)
     bench.screen(one.pane, "yes/no")
     other = asked.replace("rm", "ls")
     assert hands.keys(bench.socket, one.pane, "a", ["y"], shows=other) == typist.HIDDEN
+    more = f"{asked}\nnowhere"
+    assert hands.keys(bench.socket, one.pane, "a", ["y"], shows=more) == typist.HIDDEN
+    assert hands.keys(bench.socket, one.pane, "a", ["1"], shows=f"Run\n\n  {asked}  \n") == ""
     assert hands.keys(bench.socket, one.pane, "a", ["y", "Enter"], shows=asked) == ""
     assert hands.keys(bench.socket, one.pane, "a", ["Escape"]) == ""
-    whole = f"{OPEN}{asked}{CLOSE}y\r\x1b"
+    whole = f"{OPEN}{asked}{CLOSE}1y\r\x1b"
     assert one.got(whole) == whole
 
 

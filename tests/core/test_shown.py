@@ -20,6 +20,7 @@ def shown(condition=READY, **changes):
     return replace(Shown(condition=condition, profile="claude"), **changes)
 
 
+STARTING = replace(RUNS, state=State.STARTING)
 WORKING = replace(READY, turn=Turn.WORKING, text="it calls Bash")
 ASKING = replace(READY, turn=Turn.WAITING, sub="approval", text="Bash: ls")
 
@@ -31,7 +32,7 @@ ASKING = replace(READY, turn=Turn.WAITING, sub="approval", text="Bash: ls")
         (RUNS, shown(), ("ready", "", "its turn is over", 8.0)),
         (RUNS, shown(WORKING), ("working", "", "it calls Bash", 8.0)),
         (RUNS, shown(ASKING), ("waiting", "approval", "Bash: ls", 8.0)),
-        (replace(RUNS, state=State.STARTING), shown(ASKING), ("waiting", "approval", "Bash: ls", 8.0)),
+        (STARTING, shown(ASKING), ("waiting", "approval", "Bash: ls", 8.0)),
         (RUNS, shown(replace(READY, launch="0-z")), ("ready", "", "it runs", 5.0)),
         (RUNS, shown(replace(READY, turn=None)), ("ready", "", "it runs", 5.0)),
         (replace(RUNS, state=State.STOPPING), shown(), ("stopping", "", "it runs", 5.0)),

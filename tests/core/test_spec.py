@@ -10,7 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hive.core.limits import PRIORITIES, Limits
+from hive.core.profile import Profile
 from hive.core.spec import RUNS, Agent, Probe, Restart, Stop, fingerprint, from_dict, to_dict
+from hive.core.voice import Voice
 
 CALM = settings(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 DEV = Agent(
@@ -88,9 +90,10 @@ def test_it_is_shown_without_its_environment():
 
 @pytest.mark.parametrize("name", [field.name for field in fields(Agent)])
 def test_the_fingerprint_changes_exactly_with_what_a_program_was_started_with(name):
-    other = replace(DEV, **{name: "something else"})
+    changed = Voice(profile=Profile(name="x")) if name == "voice" else "something else"
+    other = replace(DEV, **{name: changed})
 
-    assert (fingerprint(other) != fingerprint(DEV)) == (name in RUNS)
+    assert (fingerprint(other) != fingerprint(DEV)) == (name in {*RUNS, "voice"})
 
 
 def test_an_environment_that_is_no_utf8_has_a_fingerprint():

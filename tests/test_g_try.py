@@ -1,0 +1,12 @@
+from tests import torture
+import time
+def test_it(corner):
+    t=time.time()
+    one = torture.run(corner, 2, 100, agents=len(torture.PERSONAS)); print("took", time.time()-t)
+    try: torture.check(one)
+    finally:
+        for m in one.messages():
+            if m.stage.value in ("submitted","failed","typed") or (m.stage.value=="queued" and one._persona(m)!=torture.STUCK and not m.reason.startswith("behind")):
+                print(m)
+                print(corner.hive("why", m.name)); print(corner.hive("why", "team/"+m.agent.split("/")[-1]))
+                print(one._truth(m.agent.split("/")[-1]).read_text()[-1500:])
