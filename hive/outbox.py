@@ -206,7 +206,6 @@ class Outbox:
             glimpse=line.glimpse,
             ear=line.ear,
             closed=self._closed(agent) or stopping,
-            started=line.memory.began,
         )
 
     def _post_next(self, agent: str, line: Line, seat: Seat, now: float) -> None:

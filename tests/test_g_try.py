@@ -1,8 +1,10 @@
 from tests import torture
 import time
 def test_it(corner):
-    t=time.time()
-    one = torture.run(corner, 2, 100, agents=len(torture.PERSONAS)); print("took", time.time()-t)
+    one = torture.Torture(corner, 2)
+    t=time.time(); one.begin(); print("begun", time.time()-t)
+    t=time.time(); one.send(100); print("sent", time.time()-t)
+    t=time.time(); one.settle(); print("settled", time.time()-t)
     try: torture.check(one)
     finally:
         for m in one.messages():

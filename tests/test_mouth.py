@@ -78,9 +78,7 @@ class Agents:
         self.profile = PROFILE
 
     def start(self, name: str, swallows: int = 0, asks: str = "") -> None:
-        file = self.bench.path / "program.py"
-        file.write_text(PROGRAM)
-        command = [sys.executable, "-ISE", str(file), str(self._log(name)), str(swallows), asks]
+        command = [sys.executable, "-ISEc", PROGRAM, str(self._log(name)), str(swallows), asks]
         self.panes[name] = self.bench.open(name, *command).id
 
     def up(self) -> None:

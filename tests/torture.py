@@ -30,7 +30,7 @@ PERSONAS = (
     "swallow-enter=50ms",
     "approval~20%",
     "draft=dear all@2",
-    "queue,limit=2~20%",
+    "queue,full~3%",
     "retry=0.5~10%,wrap-paste",
     "slow-start=1",
     "lose-input=1",
@@ -93,7 +93,7 @@ class Torture:
             name: {
                 "run": str(FAKES / "tui.py"),
                 "trust": True,
-                "account": name,  # else all wait for one who is limited
+                "account": name,
                 "restart": restart,
                 "env": {
                     "FAKE_PERSONA": words,

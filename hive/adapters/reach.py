@@ -83,7 +83,9 @@ def ask(
         if not _walled(error):
             raise
         if not os.access(folder, os.W_OK | os.X_OK):
-            raise _shut(error, folder, environ) from error
+            if isinstance(error, NotRunning) or not environ.get("HIVE_FOLDER"):
+                raise
+            raise _shut(error, folder) from error
         if isinstance(error, NotRunning) and os.access(socket.rpartition("/")[0], os.X_OK):
             last = min(last, time.monotonic() + away)
         return _left(folder, verb, args, last, error)
@@ -108,10 +110,8 @@ def _walled(error: HiveError) -> bool:
     return isinstance(error, NotRunning) or isinstance(error.__cause__, OSError)
 
 
-def _shut(error: HiveError, folder: str, environ: Mapping[str, str]) -> HiveError:
-    """Say that a sandbox lets nothing through, where it is one that keeps from the socket."""
-    if isinstance(error, NotRunning) or not environ.get("HIVE_FOLDER"):
-        return error
+def _shut(error: HiveError, folder: str) -> HiveError:
+    """Say that a sandbox lets nothing through, and what does reach hive."""
     what = f"this sandbox lets nothing reach hive: {error.what}"
     fix = f"use the tools of the MCP server `hive`, or let the sandbox write to {folder}"
     return HiveError(what, where=error.where, fix=fix)

@@ -21,7 +21,6 @@ from hive.adapters import terminals
 from hive.adapters.control import Gone, Reply, answers, line, run
 from hive.adapters.panes import ours
 from hive.core import gate
-from hive.core.faint import solid
 from hive.core.signs import Glimpse
 
 SAID = "said already"
@@ -116,12 +115,12 @@ class Typist:
         return {one.pane: (one, solid(shown[one.pane].lines)) for one in seen}
 
     def screens(self, socket: str, panes: Sequence[str]) -> dict[str, list[str]]:
-        """Give what these panes show, without faint text; a pane that is not there is left out.
+        """Give what these panes show, with its colours; a pane that is not there is left out.
 
         Raises `HiveError` where tmux does not answer.
         """
         replies = self._asked(socket, [_capture(pane) for pane in panes])
-        return {p: solid(one.lines) for p, one in zip(panes, replies, strict=False) if one.ok}
+        return {p: one.lines for p, one in zip(panes, replies, strict=False) if one.ok}
 
     def paste(self, socket: str, jobs: Sequence[Pasting]) -> list[str]:
         """Paste each text into its pane, and give for each "" or why it was not.
@@ -177,8 +176,8 @@ class Typist:
     ) -> str:
         """Press these tmux keys while the screen still shows `shows`; give "" or why not.
 
-        `shows` may have several rows, each as it stands or begins there. Raises `HiveError` where tmux does not answer: then nobody
-        knows whether they were pressed.
+        `shows` may have several rows, each as it stands or begins there. Raises `HiveError` where
+        tmux does not answer: then nobody knows whether they were pressed.
         """
         condition = self._open(launch, self._deadline(), *_shows(shows))
         pressed = line("send-keys", "-t", pane, "--", *keys)

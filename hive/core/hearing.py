@@ -54,18 +54,18 @@ def _asked(ear: Ear, sign: Sign) -> dict[str, Any]:
     """Open and close questions: a turn that ends leaves none of those asked in it."""
     if not (sign.ask or sign.over or _ends(sign)):
         return {}
-    new = [key for key in sign.over if key not in ear.over]
-    over = (*ear.over, *new)[-OVER:]
+    over = {**ear.over, **{key: max(sign.at, ear.over.get(key, 0.0)) for key in sign.over}}
     ended = max(ear.ended, sign.at) if _ends(sign) else ear.ended
     asks, asked = dict(ear.asks), dict(ear.asked)
-    if sign.ask:
+    if sign.ask:  # the same may be asked again once it is over
         asks[sign.ask.key] = sign.ask
         asked[sign.ask.key] = min(sign.at, asked.get(sign.ask.key, sign.at))
-    left = [key for key in asks if key not in over and asked.get(key, ended) > ended]
+    closed = {key: max(ended, over.get(key, 0.0)) for key in asks}
+    left = [key for key in asks if asked.get(key, 0.0) > closed[key]]
     return {
         "asks": {key: asks[key] for key in left},
         "asked": {key: asked[key] for key in left},
-        "over": over,
+        "over": dict(sorted(over.items(), key=lambda one: one[1])[-OVER:]),
     }
 
 

@@ -18,7 +18,7 @@ class Seat:
     `folder` is where texts lie that are too long to be typed. `closed` is a reason from above for
     not typing. `looked` is when its screen was last looked at for its messages, `draft` what then
     stood in the composer (None: no composer found), `waiting` how many bytes its program then had
-    not read (None: not known). `started` is when the launch began.
+    not read (None: not known).
     """
 
     agent: str
@@ -34,7 +34,6 @@ class Seat:
     draft: str | None = None
     waiting: int | None = None
     looked: float = 0.0
-    started: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -140,8 +140,8 @@ class Glimpse:
     `output` is when its window last had output, `raw` whether its program reads keys itself (None:
     not known), `foreground` whether the program itself, not something it started, has the
     terminal. `said` is the mark of the message last pasted there and `entered` that of the one
-    last sent with Enter, with how often (`m-31`, `m-31:1`): tmux keeps both on the pane, written
-    in the same step as the paste and the key. `person` is when a person last typed into it.
+    last sent with Enter, with how often (`m-31@LAUNCH`, `m-31@LAUNCH:1`): tmux keeps both on the
+    pane, written in the same step as the paste and the key. `person` is when a person last typed into it.
     """
 
     launch: str = ""
@@ -181,7 +181,7 @@ class Ear:
 
     `latest` is the newest sign of each source that says whose turn it is. `heard` says by which
     source, and when, each message was found to have arrived. `asks` are the open questions by
-    key, `asked` when each was asked, `over` the keys of those that are over. `ended` is when a
+    key, `asked` when each was asked, `over` when each of those that are over was. `ended` is when a
     turn was last seen to end. `grown` is when records last grew. `told` is when the session, its
     totals, the answer and the open calls were told: what comes late changes nothing newer.
     """
@@ -192,7 +192,7 @@ class Ear:
     heard: Mapping[int, tuple[Source, float]] = field(default_factory=dict)
     asks: Mapping[str, Ask] = field(default_factory=dict)
     asked: Mapping[str, float] = field(default_factory=dict)
-    over: tuple[str, ...] = ()
+    over: Mapping[str, float] = field(default_factory=dict)
     told: Mapping[str, float] = field(default_factory=dict)
     worked: float = 0.0
     grown: float = 0.0

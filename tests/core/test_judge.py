@@ -463,7 +463,7 @@ def signs(draw):
 
 def known(ear):
     """What an ear amounts to; the keys that are over are a set."""
-    return replace(ear, over=tuple(sorted(ear.over)))
+    return replace(ear, over=dict(sorted(ear.over.items())))
 
 
 @given(signs(), st.data())
@@ -531,3 +531,9 @@ def test_only_what_is_positively_ready_is_open(found, look, title, profile, now,
     assert title not in {"W", "A"} or not profile.title.working
     assert look is None or look.sub not in {Sub.APPROVAL, Sub.QUESTION, Sub.DIALOG}
     assert not profile.screen.composer or look.draft is not None
+
+
+def test_what_is_over_can_be_asked_again_in_the_same_turn():
+    later = hook(None, NOW - 3, ask=ASK)
+    again = heard(hook(None, NOW - 5, ask=ASK), hook(None, NOW - 4, over=("k",)), later)
+    assert list(again.asks) == ["k"]
