@@ -12,6 +12,8 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from hive.adapters.node import Looked
+from hive.adapters.spool import at as asked_at
+from hive.adapters.spool import refusal
 from hive.adapters.state import State as Place
 from hive.adapters.store import Event, Store
 from hive.adapters.typist import Typist
@@ -26,7 +28,7 @@ from hive.core.talk import Talk
 from hive.core.world import Memory, Use, Verdict, Wanted
 from hive.dressing import Dressed, Dressing
 from hive.ears import Ears, Line
-from hive.errors import HiveError
+from hive.errors import HiveError, WrongInput
 from hive.outbox import IDLE, Outbox
 from hive.patience import BUDGET, Around, Patience, remember
 from hive.requests import Requests
@@ -63,6 +65,7 @@ class Conversations:
         self.requests = Requests(self.post, self._typist, self._dressing.folder)
         self.patience = Patience(store, self._typist, self.note, self.requests.ask)
         self.outbox = Outbox(store.post, self._typist, self.patience.closed)
+        self._live: frozenset[str] | None = None
         self._observed = 0.0
         self._listened = 0.0
         self._news: list[Event] = []
@@ -120,6 +123,10 @@ class Conversations:
             return
         self._observed = now
         self.ears.follow(running, self.talks, self.environ, self.requests.asked)
+        live = frozenset(one.launch for _, one in running.values())
+        if live != self._live:
+            self.post.release(live)
+            self._live = live
         try:
             self.ears.look(looked.trees, now)
         except HiveError as error:  # what could not be seen now is seen at the next look
@@ -155,19 +162,30 @@ class Conversations:
         self.ears.listen(now)
         for agent, line in list(self.ears.lines.items()):
             if line.spool.changed():
-                self._spooled(agent, line)
+                self._spooled(agent, line, now)
         self._judge(now)
 
-    def _spooled(self, agent: str, line: Line) -> None:
+    def _spooled(self, agent: str, line: Line, now: float) -> None:
         """Answer what an agent asked through its folder, from inside a sandbox."""
         for name, verb, args in line.spool.questions():
-            try:
-                answer = {"result": self.answer(verb, args)}
-            except HiveError as error:
-                told = {"what": error.what, "where": error.where, "fix": error.fix}
-                answer = {"error": {**told, "code": error.exit_code}}
-            line.spool.answer(name, answer)
-            _log.debug("%s asked `%s` through its folder", agent, verb)
+            me = args.get("me")
+            if me and (me.get("agent"), me.get("launch")) != (agent, line.launch):
+                wrong = WrongInput(f"this is the folder of `{agent}`, launch {line.launch}")
+                line.spool.answer(name, refusal(wrong))
+                continue
+            more = {"at": min(asked_at(name), now)} if verb == "hook" else {}
+            line.spool.answer(name, self._answered(verb, {**args, **more}))
+
+    def _answered(self, verb: str, args: Mapping[str, Any]) -> dict[str, Any]:
+        """Have a question answered; whatever goes wrong becomes the answer."""
+        try:
+            return {"result": self.answer(verb, args)}
+        except HiveError as error:
+            return refusal(error)
+        except Exception as error:
+            _log.exception("a bug in the answer to `%s`", verb)
+            what = f"hive has a bug: {type(error).__name__}: {error}"
+            return refusal(HiveError(what, fix="`supervisor.log` has the traceback; report it"))
 
     def hear(self, agent: str, signs: Iterable[Sign]) -> None:
         """Take in signs that came by themselves: a hook's, a report."""

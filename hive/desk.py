@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from hive import letters
 from hive.adapters import seal
@@ -171,11 +171,21 @@ class Desk:
         self.talks.say(agent.id, "report", f"{state}{f': {text}' if text else ''}", self.clock())
         return {}
 
-    def hook(self, event: str, payload: Mapping[str, Any], me: Me, uid: str = "") -> Record:  # noqa: ARG002 - a hook twice is one
-        """Hear what a program's hook tells, and say what it is to print."""
+    def hook(
+        self,
+        event: str,
+        payload: Mapping[str, Any],
+        me: Me,
+        uid: str = "",  # noqa: ARG002 - a hook twice is one
+        at: float = 0.0,
+    ) -> Record:
+        """Hear what a program's hook tells, and say what it is to print.
+
+        `at` is when it was told, where that was not now.
+        """
         agent = self._who(me)
         wiring = agent.voice.profile.wiring if agent.voice else ""
-        found = signs(wiring, event, payload, me["launch"], self.clock())
+        found = signs(wiring, event, payload, me["launch"], at or self.clock())
         self.talks.hear(agent.id, found)
         return self.talks.hooked(agent.id, event, found, self.clock())
 
@@ -222,18 +232,24 @@ class Desk:
         """Note that an agent has done what a message asked."""
         if confidence is not None and not 0 <= confidence <= 1:
             raise WrongInput(f"confidence must be from 0 to 1, not {confidence:g}")
-        one = replace(self._mine(name, me), confidence=confidence)
-        return self._once(uid, lambda: self._reported(one, "done", result))
+        return self._once(uid, lambda: self._reported(name, me, "done", result, confidence))
 
     def task_fail(self, name: str, why: str, me: Me, uid: str = "") -> Record:
         """Note that an agent could not do what a message asked."""
-        one = self._mine(name, me)
-        return self._once(uid, lambda: self._reported(one, "failed", why))
+        return self._once(uid, lambda: self._reported(name, me, "failed", why))
 
-    def _reported(self, one: Message, outcome: Any, text: str) -> Record:
-        now = self.clock()
+    def _reported(
+        self,
+        name: str,
+        me: Me,
+        outcome: Literal["done", "failed"],
+        text: str,
+        confidence: float | None = None,
+    ) -> Record:
+        now, one = self.clock(), self._mine(name, me)
         after = replace(
             one,
+            confidence=confidence,
             stage=Stage.ANSWERED,
             outcome=outcome,
             result=clean(text),
@@ -292,8 +308,13 @@ class Desk:
         return one
 
     def _mine(self, name: str, me: Me) -> Message:
+        """Give a message of this agent's; without a name, the one that it was given and has."""
         agent = self._who(me)
-        one = self._message(name)
+        given = [] if name else [it for it in self.talks.outbox.of(agent.id) if it.launch]
+        if not name and len(given) != 1:
+            what = f"{len(given)} messages are open for you"
+            raise WrongInput(what, fix="name one, such as m-31" if given else "hive task next")
+        one = self._message(name or given[0].name)
         if one.agent != agent.id:
             raise WrongInput(f"{name} is not for you", fix="hive task next")
         if one.stage in OVER and one.stage is not Stage.FAILED and one.outcome:

@@ -59,6 +59,9 @@ TEXTS = (
     "/not a command",
     "FAKE:approval make clean",
 )
+REFUSED = 20
+"""So many commands more than messages may fail because hive was just killed."""
+
 CALM = 8.0
 """Seconds without any news of a message after which nothing more is expected."""
 
@@ -79,6 +82,7 @@ class Torture:
         self._turn = 0
         self._seed = seed
         self.receipts: dict[str, str] = {}
+        self.refused: list[str] = []
         self.kills = 0
         self.decided = 0
         print(f"seed {seed}")
@@ -121,9 +125,12 @@ class Torture:
         many = min(left, self._lot.choice([1, 1, len(names)]))
         chosen = ["--all"] if many == len(names) else [f"team/{self._lot.choice(names)}"]
         done = self._corner.run("send", *chosen, self._lot.choice(TEXTS), "--json")
-        if done.returncode == 0:  # else nothing was promised
-            found = json.loads(done.stdout)["messages"]
-            self.receipts |= {one["message"]: one["agent"] for one in found}
+        if done.returncode:  # nothing was promised
+            self.refused.append(done.stderr)
+            assert len(self.refused) < REFUSED + len(self.receipts), done.stderr
+            return
+        found = json.loads(done.stdout)["messages"]
+        self.receipts |= {one["message"]: one["agent"] for one in found}
 
     def kill(self) -> None:
         """Kill the worker or the guard, by turns, at some moment."""
@@ -218,7 +225,7 @@ class Torture:
         )
         why = "".join(f"\n  {many:5} {reason}" for reason, many in reasons.most_common(12))
         return (
-            f"seed {self._seed}: {len(self.receipts)} sends, {self.kills} kills, "
+            f"seed {self._seed}: {len(self.receipts)} sends, {len(self.refused)} refused, {self.kills} kills, "
             f"{self.decided} approvals answered; {ends}{why}"
         )
 

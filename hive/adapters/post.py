@@ -192,6 +192,11 @@ class Post:
             mine = (lock.c.name == name) & (lock.c.agent == agent)
             return bool(connection.execute(delete(lock).where(mine)).rowcount)
 
+    def release(self, launches: Collection[str]) -> None:
+        """Let go every lock that no launch of these holds."""
+        with self._file.writing() as connection:
+            connection.execute(delete(lock).where(lock.c.launch.not_in(launches)))
+
     def locks(self) -> list[tuple[str, str, str, float]]:
         """Give each lock that is held: its name, the agent, its launch, since when."""
         rows = self._rows(select(lock).order_by(lock.c.name))

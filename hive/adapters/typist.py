@@ -112,7 +112,7 @@ class Typist:
         typed = _people(replies[0].lines)
         shown = dict(zip(panes, replies[2:], strict=True))
         seen = [_glimpse(text, typed) for text in dict.fromkeys(replies[1].lines)]
-        return {one.pane: (one, solid(shown[one.pane].lines)) for one in seen}
+        return {one.pane: (one, shown[one.pane].lines) for one in seen}
 
     def screens(self, socket: str, panes: Sequence[str]) -> dict[str, list[str]]:
         """Give what these panes show, with its colours; a pane that is not there is left out.

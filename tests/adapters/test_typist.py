@@ -206,13 +206,14 @@ def test_keys_are_pressed_only_while_the_screen_shows_the_question(bench, hands)
     assert one.got(whole) == whole
 
 
-def test_a_screen_is_shown_without_what_is_faint(bench, hands):
+def test_a_screen_is_shown_with_what_is_faint_in_it(bench, hands):
     text = "a \\033[2mfaint\\033[22m b\\n\\033[38;2;2;2;2mgray\\033[m end\\n> \\033[2;3mTry this"
     pane = bench.open("a", "sh", "-c", f"printf '{text}'; exec sleep 1000").id
     eventually(lambda: len(hands.screens(bench.socket, [pane])[pane]) == 3)
-    assert hands.screens(bench.socket, [pane, "%99"]) == {pane: ["a       b", "gray end", ">"]}
-    seen = hands.look(bench.socket, [pane])
-    assert seen[pane][1] == ["a       b", "gray end", ">"]
+    (shown,) = hands.screens(bench.socket, [pane, "%99"]).values()
+    assert "\033[2mfaint" in shown[0]
+    assert solid(shown) == ["a       b", "gray end", ">"]
+    assert hands.look(bench.socket, [pane])[pane][1] == shown
 
 
 def test_what_a_pane_shows_of_itself(bench, hands):
