@@ -182,7 +182,7 @@ class Conversations:
             return {"result": self.answer(verb, args)}
         except HiveError as error:
             return refusal(error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whoever asks gets an answer
             _log.exception("a bug in the answer to `%s`", verb)
             what = f"hive has a bug: {type(error).__name__}: {error}"
             return refusal(HiveError(what, fix="`supervisor.log` has the traceback; report it"))

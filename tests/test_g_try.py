@@ -17,8 +17,11 @@ def test_it(corner):
     try:
         torture.check(one)
     finally:
+        for line in one.verdict()["lost"]:
+            name=line.split(":")[0]; print("LOST", corner.hive("why", name)); m=[m for m in one.messages() if m.name==name][0]; print(m)
+            print(one._truth(m.agent.split("/")[-1]).read_text()[-6500:])
         for m in one.messages():
-            if m.stage.value in ("submitted", "failed", "typed") or (
+            if 0 and m.stage.value in ("submitted", "failed", "typed") or (
                 m.stage.value == "queued"
                 and one._persona(m) != torture.STUCK
                 and not m.reason.startswith("behind")

@@ -141,7 +141,8 @@ class Glimpse:
     not known), `foreground` whether the program itself, not something it started, has the
     terminal. `said` is the mark of the message last pasted there and `entered` that of the one
     last sent with Enter, with how often (`m-31@LAUNCH`, `m-31@LAUNCH:1`): tmux keeps both on the
-    pane, written in the same step as the paste and the key. `person` is when a person last typed into it.
+    pane, written in the same step as the paste and the key. `person` is when a person last typed
+    into it.
     """
 
     launch: str = ""

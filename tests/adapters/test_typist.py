@@ -18,6 +18,7 @@ from hive.adapters import launch, terminals, typist
 from hive.adapters.control import run
 from hive.adapters.typist import Entering, Pasting, Typist
 from hive.core import gate
+from hive.core.faint import solid
 from tests.adapters.conftest import INSTANCE, Bench
 from tests.conftest import eventually
 
@@ -209,7 +210,7 @@ def test_keys_are_pressed_only_while_the_screen_shows_the_question(bench, hands)
 def test_a_screen_is_shown_with_what_is_faint_in_it(bench, hands):
     text = "a \\033[2mfaint\\033[22m b\\n\\033[38;2;2;2;2mgray\\033[m end\\n> \\033[2;3mTry this"
     pane = bench.open("a", "sh", "-c", f"printf '{text}'; exec sleep 1000").id
-    eventually(lambda: len(hands.screens(bench.socket, [pane])[pane]) == 3)
+    eventually(lambda: len(solid(hands.screens(bench.socket, [pane])[pane])) == 3)
     (shown,) = hands.screens(bench.socket, [pane, "%99"]).values()
     assert "\033[2mfaint" in shown[0]
     assert solid(shown) == ["a       b", "gray end", ">"]

@@ -2,7 +2,7 @@
 
 Each gets its event as JSON on stdin, in the agent's own environment; what it prints as JSON is
 its answer. `hooks=none` runs none, `hooks=late` runs them a second after the fact (and waits
-only for those that have a say), `hooks=double` runs each twice.
+only for the end of a turn; what asks is never late), `hooks=double` runs each twice.
 """
 
 # Importing pathlib would take as long as all the rest:
@@ -19,9 +19,6 @@ from persona import Persona
 from truth import Truth
 
 Settings = dict[str, dict[str, list[dict[str, list[dict[str, str]]]]]]
-
-WAITED = {"PermissionRequest", "Stop"}
-"""The events whose answer is always waited for."""
 
 LATE = 1.0
 """Seconds by which a late hook is late."""
@@ -45,11 +42,11 @@ class Hooks:
         """Run the hooks of an event one after the other; the answers that are JSON objects."""
         line = json.dumps({**facts, "hook_event_name": event}).encode()
         commands = self._commands.get(event, []) * (2 if self._how == "double" else 1)
-        if self._how == "late" and event not in WAITED:
+        if self._how == "late" and event == "Stop":
+            time.sleep(LATE)
+        elif self._how == "late" and event != "PermissionRequest":
             threading.Thread(target=self._late, args=(commands, line), daemon=True).start()
             return []
-        if self._how == "late":
-            time.sleep(LATE)
         return [found for one in commands if (found := self._one(*one, line))]
 
     def _late(self, commands: list[tuple[str, float]], line: bytes) -> None:
