@@ -36,7 +36,7 @@ from hive.requests import Requests
 OBSERVE = 0.9
 """All panes are looked at once in so many seconds at most, however often is looked."""
 
-LISTEN = 0.4
+LISTEN = 0.5
 """Seconds between two looks at what the programs have written."""
 
 _log = logging.getLogger("hive")
@@ -145,7 +145,7 @@ class Conversations:
             ),
             now,
         )
-        self._write_talks(now)
+        self._write_talks(self.ears.lines, now)
 
     def step(self, now: float) -> float:
         """Do what is due between two looks; gives the moment of the next thing."""
@@ -194,15 +194,16 @@ class Conversations:
 
     def _judge(self, now: float) -> None:
         changed = self.ears.judge(now)
-        self._write_talks(now)
+        self._write_talks(changed, now)
         if self.requests.follow(self.ears.lines, now) or changed:
             self.changed = True
             self.outbox.due = 0.0
 
-    def _write_talks(self, now: float) -> None:
-        """Remember how the conversations stand, those that changed."""
+    def _write_talks(self, agents: Iterable[str], now: float) -> None:
+        """Remember how these conversations stand, where that has changed."""
         after = []
-        for agent, line in self.ears.lines.items():
+        for agent in agents:
+            line = self.ears.lines[agent]
             before = self.talks.get(agent, Talk(agent=agent))
             known = _talk(before, line)
             if known != before:

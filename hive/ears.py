@@ -17,6 +17,7 @@ from hive.adapters.codex_records import CodexRecords
 from hive.adapters.gemini_records import GeminiRecords
 from hive.adapters.opencode import OpencodeRecords
 from hive.adapters.spool import Spool
+from hive.adapters.tail import stamp
 from hive.adapters.typist import Typist
 from hive.core import judge, screens
 from hive.core.profile import Profile
@@ -26,6 +27,12 @@ from hive.core.spec import Agent
 from hive.core.stall import Step, Watch
 from hive.core.talk import Talk
 from hive.core.world import Memory, Tree
+
+AGAIN = 2.0
+"""Seconds after which everything is read and judged again, though nothing seems to have changed."""
+
+SETTLED = 1.0
+"""Seconds after a change in which a reader is asked again: some wait for more before they tell."""
 
 _NO_TREE = Tree()
 
@@ -37,6 +44,7 @@ class Records(Protocol):
     """What a program writes down of its conversation."""
 
     def read(self, now: float, *, pids: Collection[int], session: str) -> tuple[Sign, ...]: ...  # noqa: D102
+    def files(self) -> tuple[str, ...]: ...  # noqa: D102
     def close(self) -> None: ...  # noqa: D102
 
 
@@ -57,7 +65,8 @@ class Line:
 
     `moved` is when its screen last changed in more than its spinner, `masked` that screen. `used`
     is the processor time of what its program started itself, in seconds, `ran` when that last
-    grew. `wrote` is when it last wrote to a disk.
+    grew. `wrote` is when it last wrote to a disk. `stamp`, `changed` and `read`
+    are of its records' files, `known` and `judged` of what it was judged by, and when.
     """
 
     spec: Agent
@@ -75,6 +84,11 @@ class Line:
     masked: str = ""
     moved: float = 0.0
     pids: frozenset[int] = frozenset()
+    stamp: tuple[object, ...] = ()
+    changed: float = 0.0
+    read: float = 0.0
+    judged: float = 0.0
+    known: tuple[object, ...] = ()
     used: float = 0.0
     ran: float = 0.0
     wrote: float = 0.0
@@ -186,7 +200,7 @@ class Ears:
     def listen(self, now: float) -> None:
         """Read what the programs have written down since the last time."""
         for line in self.lines.values():
-            if line.records:
+            if line.records and _has_news(line, line.records, now):
                 for sign in line.records.read(now, pids=line.pids, session=line.ear.session):
                     line.ear = judge.hear(line.ear, sign)
 
@@ -194,6 +208,11 @@ class Ears:
         """Say how every conversation stands; gives the agents for whom that has changed."""
         changed = set()
         for agent, line in self.lines.items():
+            known = (line.ear, line.glimpse, line.look)
+            same = all(one is other for one, other in zip(known, line.known, strict=False))
+            if line.known and same and 0 <= now - line.judged < AGAIN:
+                continue
+            line.known, line.judged = known, now
             before = line.condition
             line.condition = judge.judge(
                 line.ear,
@@ -213,6 +232,18 @@ class Ears:
         for line in self.lines.values():
             if line.records:
                 line.records.close()
+
+
+def _has_news(line: Line, records: Records, now: float) -> bool:
+    """Whether its reader is to be asked: its files have changed, or not long ago."""
+    found = stamp(records.files())
+    if found != line.stamp:
+        line.stamp, line.changed = found, now
+    quiet = found and not 0 <= now - line.changed < SETTLED
+    if quiet and 0 <= now - line.read < AGAIN:
+        return False
+    line.read = now
+    return True
 
 
 def _counted(line: Line, tree: Tree, now: float) -> None:

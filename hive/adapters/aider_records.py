@@ -39,6 +39,10 @@ class AiderRecords:
         """
         return (*self._typed(), *self._returned())
 
+    def files(self) -> tuple[str, ...]:
+        """Give the files that tell of something new when they change; none while it searches."""
+        return (os.fspath(self._history), os.fspath(self._back))
+
     def close(self) -> None:
         """Give back nothing: no descriptor is kept."""
 

@@ -51,6 +51,7 @@ class ClaudeRecords:
         self._told: tuple[Any, ...] = ()
         self._session = ""
         self._tail: Tail | None = None
+        self._files: tuple[str, ...] = ()
         self._searched = float("-inf")
         self._story = Transcript(launch, "", began, self._zone)
 
@@ -61,9 +62,15 @@ class ClaudeRecords:
         """
         self._follow(pids)
         self._turn_to(str(self._state.get("sessionId") or session), now)
+        story = self._tail.path if self._tail else self._place()
+        self._files = (os.fspath(self._states / f"{self._pid}.json"), os.fspath(story))
         found = list(self._lines())
         stands = self._stands(now)
         return tuple([*found, stands] if stands else found)
+
+    def files(self) -> tuple[str, ...]:
+        """Give the files that tell of something new when they change; none while it searches."""
+        return self._files if self._pid else ()
 
     def close(self) -> None:
         """Give back nothing: no descriptor is kept."""
@@ -116,7 +123,7 @@ class ClaudeRecords:
             self._session, self._tail, self._searched = session, None, float("-inf")
             self._story = Transcript(self._launch, session, self._began, self._zone)
         if self._tail is None and session:
-            path = self._projects / self._slug / f"{session}.jsonl"
+            path = self._place()
             if not path.exists():
                 if 0 <= now - self._searched < SEARCH:
                     return
@@ -126,6 +133,10 @@ class ClaudeRecords:
                     return
                 path = found
             self._tail = Tail(path)
+
+    def _place(self) -> Path:
+        """Give where its conversation should be."""
+        return self._projects / self._slug / f"{self._session}.jsonl"
 
     def _lines(self) -> Iterator[Sign]:
         for line in self._tail.read() if self._tail else ():

@@ -64,6 +64,10 @@ class CodexRecords:
             self._search(now)
         return tuple(self._lines())
 
+    def files(self) -> tuple[str, ...]:
+        """Give the files that tell of something new when they change; none while it searches."""
+        return (os.fspath(self._tail.path),) if self._tail else ()
+
     def close(self) -> None:
         """Give back nothing: no descriptor is kept."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -64,6 +65,10 @@ class GeminiRecords:
                 self._offsets.setdefault(file, 0)
         lines = [line for file in self._offsets for line in self._lines(file)]
         return tuple(replace(sign, session=session) for sign in self._signs(lines))
+
+    def files(self) -> tuple[str, ...]:
+        """Give the files that tell of something new when they change; none while it searches."""
+        return tuple(os.fspath(file) for file in self._offsets)
 
     def close(self) -> None:
         """Give back nothing: no descriptor is kept."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from base64 import b64encode
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -80,6 +81,10 @@ class OpencodeRecords:
         end = whole.rfind(b"\n") + 1
         self._offset += end
         return tuple(sign for line in whole[:end].splitlines() for sign in self._signs(line))
+
+    def files(self) -> tuple[str, ...]:
+        """Give the files that tell of something new when they change; none while it searches."""
+        return (os.fspath(self._file),)
 
     def close(self) -> None:
         """Give back nothing: no descriptor is kept."""

@@ -50,13 +50,14 @@ class Spool:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._path = os.fspath(folder)
         self._seen = 0
         self._unread = False
 
     def changed(self) -> bool:
         """Say whether anything may have come since `questions` was asked; one `stat`."""
         try:
-            return self._unread or self._folder.lstat().st_mtime_ns != self._seen
+            return self._unread or os.lstat(self._path).st_mtime_ns != self._seen
         except OSError:
             return False  # the launch is over
 

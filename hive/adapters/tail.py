@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from pathlib import Path
 
 MOST = 1 << 23
 """Bytes that are read at once: 8 MiB take a tenth of a second to understand."""
+
+
+def stamp(paths: Iterable[str]) -> tuple[tuple[int, int, int], ...]:
+    """Give what differs where one of these files was changed; a missing one has zeros."""
+    found = []
+    for path in paths:
+        try:
+            known = os.stat(path)  # noqa: PTH116 - asked of every agent, twice a second
+        except OSError:
+            found.append((0, 0, 0))
+        else:
+            found.append((known.st_ino, known.st_size, known.st_mtime_ns))
+    return tuple(found)
 
 
 class Tail:

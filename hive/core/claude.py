@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from hive.core import asking
+from hive.core.fill import commands
 from hive.core.outfit import Order, Outfit
 from hive.core.plain import plain
 from hive.core.signs import Sign, Source, Sub, Turn, marks
@@ -76,7 +77,7 @@ def _settings(order: Order) -> dict[str, Any]:
         ]
         for event, timeout in _HOOKS.items()
     }
-    allow = [f"Bash({shlex.join(order.hive)} *)", "mcp__hive"]
+    allow = [*(f"Bash({one} *)" for one in commands(order.hive)), "mcp__hive"]
     found: dict[str, Any] = {
         "hooks": hooks,
         "permissions": {"allow": allow, "additionalDirectories": [order.folder]},

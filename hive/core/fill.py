@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from hive.core.outfit import Order
 
 _PLACE = re.compile(r"\{(session|brief|prelude|folder|directory|hive|port)\}")
+
+
+def commands(hive: Sequence[str]) -> tuple[str, ...]:
+    """Give the ways in which an agent may write hive's command, as they stand in a shell's line.
+
+    Its folder comes first in every agent's PATH, so its name alone is the same program.
+    """
+    whole = shlex.join(hive)
+    name = hive[0].rpartition("/")[2]
+    return (whole, shlex.quote(name)) if len(hive) == 1 and name != hive[0] else (whole,)
 
 
 def fill(args: Iterable[str], order: Order) -> tuple[str, ...]:

@@ -9,12 +9,12 @@ server of the Model Context Protocol: it reports with hive's command.
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from hive.core.fill import commands
 from hive.core.outfit import Order, Outfit
 from hive.core.plain import plain
 from hive.core.signs import Sign, Source, marks
@@ -27,14 +27,20 @@ def wire(order: Order) -> Outfit:
     given = order.voice.prelude
     if order.brief and given:
         order = replace(order, brief=f"{order.brief}\n\n{given}")
+    rules = "\n".join(_allowed(one) for one in commands(order.hive))
+    return plain(order).plus(Outfit(files={POLICY: rules}))
+
+
+def _allowed(command: str) -> str:
+    """Give the rule that lets it run a command unasked, as a policy's file has it."""
     rule = {
         "toolName": "run_shell_command",
-        "commandPrefix": shlex.join(order.hive),
+        "commandPrefix": command,
         "decision": "allow",
         "priority": 500,
     }
     lines = [f"{name} = {json.dumps(value)}" for name, value in rule.items()]
-    return plain(order).plus(Outfit(files={POLICY: "\n".join(["[[rule]]", *lines, ""])}))
+    return "\n".join(["[[rule]]", *lines, ""])
 
 
 def signs(

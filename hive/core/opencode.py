@@ -8,12 +8,12 @@ lists are joined, and what a project says wins. A plugin beside it writes what h
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
+from hive.core.fill import commands
 from hive.core.outfit import Order, Outfit
 from hive.core.plain import plain
 from hive.core.signs import Ask, Sign, Source, Sub, Turn, digest, marks
@@ -125,7 +125,7 @@ def _plugin(order: Order) -> str:
 def _permission(order: Order) -> dict[str, Any]:
     """Give what is asked for; the last rule that fits counts. `auto` is opencode's own flag."""
     own: dict[str, Any] = {"hive_*": "allow"}
-    hive = {f"{shlex.join(order.hive)} *": "allow"}
+    hive = {f"{one} *": "allow" for one in commands(order.hive)}
     if order.voice.permission == "auto":
         return own
     edit = "allow" if order.voice.permission == "edits" else "ask"

@@ -86,7 +86,7 @@ def test_its_hooks_call_hive_and_an_approval_may_wait_for_a_day():
     ]
     assert set(settings["hooks"]) >= {"UserPromptSubmit", "Stop", "StopFailure", "SessionStart"}
     assert settings["permissions"] == {
-        "allow": ["Bash('/opt/my hive/hive' *)", "mcp__hive"],
+        "allow": ["Bash('/opt/my hive/hive' *)", "Bash(hive *)", "mcp__hive"],
         "additionalDirectories": ["/state/3-ab"],
     }
 

@@ -62,7 +62,7 @@ def test_a_launch_is_dressed_without_touching_anything_of_the_persons():
         "permission": {
             "edit": "ask",
             "webfetch": "ask",
-            "bash": {"*": "ask", "'/opt/my hive' *": "allow"},
+            "bash": {"*": "ask", "'/opt/my hive' *": "allow", "'my hive' *": "allow"},
             "hive_*": "allow",
         },
         "mcp": {

@@ -47,7 +47,7 @@ class Log:
             "t": round(time.time(), 3), "api": api, "model": body.get("model"),
             "verb": said.verb, "arg": said.text[:300], "user": _short(said.user),
             "user_len": len(said.user), "tools": sorted(said.tools),
-            "stream": bool(body.get("stream")),
+            "stream": bool(body.get("stream")), "marks": said.marks,
         }  # fmt: skip
         key = (said.user, said.verb, said.text)
         with self._lock:
@@ -187,7 +187,7 @@ class Door(BaseHTTPRequestHandler):
 def _words(said: Reply) -> tuple[list[str], float]:
     """Give the words of an answer, and the seconds between two of them."""
     texts = {"http": "RECOVERED after error", "hang": "hang over"}
-    text, delay = texts.get(said.verb, said.text), 0.0
+    text, delay = texts.get(said.verb, said.text).replace("\\n", "\n"), 0.0
     if said.verb == "slow":
         span, _, rest = said.text.partition(" ")
         text, delay = rest or "a slow answer", float(span)

@@ -5,7 +5,8 @@ The newest user message scripts it, one directive a round (a round ends with a t
     FAKE:text TEXT        FAKE:slow SECONDS TEXT    FAKE:sh COMMAND      FAKE:tool NAME JSON
     FAKE:http STATUS [xN] FAKE:toolong              FAKE:hang SECONDS    FAKE:drop
 
-They stand apart by newlines or `;;`. Without one the answer is an echo of what was said.
+They stand apart by newlines or `;;`; in what is answered `\\n` is a new line. Without one the answer
+is an echo of what was said.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ _TITLE = re.compile(
     r"(?i)write the title|title generator|^generate a (short|brief|concise)[^.]* title"
     r"|topic of (this|the) conv"
 )
+_MARK = re.compile(r"\[hive m-\d+\]")
 SHELLS = (
     "Bash", "bash", "exec_command", "shell_command", "shell", "local_shell", "run_shell_command",
     "Shell", "terminal", "execute_bash", "execute_command", "run_command", "process",
@@ -60,12 +62,16 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What is to be answered: `verb` says how, `user` is what was said."""
+    """What is to be answered: `verb` says how, `user` is what was said.
+
+    `marks` are those of hive's messages in all that a user said, each as often as it stands there.
+    """
 
     verb: str
     text: str
     user: str
     tools: Tools = field(default_factory=dict)
+    marks: tuple[str, ...] = ()
 
     @property
     def call(self) -> Call | None:
@@ -81,6 +87,7 @@ class Reply:
 def reply(turns: list[Turn], tools: Tools, system: str) -> Reply:
     """Decide what is answered to a conversation."""
     begin = _newest(turns)
+    marks = tuple(mark for one in turns if one.who == "user" for mark in _MARK.findall(one.text))
     said = turns[begin].text if begin >= 0 else ""
     user = _REMINDER.sub("", said)
     about = f"{system} {user[:200]}" if tools else f"{system} {_spoken(turns)}"
@@ -92,11 +99,11 @@ def reply(turns: list[Turn], tools: Tools, system: str) -> Reply:
         verb, text = script[rounds]
         if verb in {"sh", "tool"} and not tools:
             verb, text = "text", f"(no tools offered) {text}"
-        return Reply(verb=verb, text=text.strip(), user=user, tools=tools)
+        return Reply(verb=verb, text=text.strip(), user=user, tools=tools, marks=marks)
     last = turns[-1] if turns else Turn(who="user", text="")
     echo = f"ECHO[{zlib.crc32(user.encode()):08x}] {user.strip()[:60]}".replace("\n", " ")
     text = f"TOOLRESULT {last.text[-200:].strip()}" if last.who == "tool" else echo
-    return Reply(verb="text", text=text, user=user, tools=tools)
+    return Reply(verb="text", text=text, user=user, tools=tools, marks=marks)
 
 
 def _newest(turns: list[Turn]) -> int:

@@ -1,0 +1,172 @@
+"""A real agent program in a corner of its own, led by hive, with a fake model to talk to."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.acceptance.programs import PROGRAMS, Program
+from tests.conftest import ROOT, Corner, eventually
+
+FAR = 90
+"""Seconds that a step of a real program may take on a busy machine."""
+
+STRANGE = ("ANTHROPIC_", "CLAUDE", "OPENAI_", "CODEX_", "GEMINI_", "GOOGLE_", "OPENCODE_", "AIDER_")
+"""How the variables of the person's own programs begin: none of these is to be used."""
+
+
+class Model:
+    """A fake model that runs."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def asked(self) -> list[dict[str, Any]]:
+        """Give all that it was asked, the oldest first."""
+        with urllib.request.urlopen(f"{self.url}/_log", timeout=20) as answer:  # noqa: S310
+            return json.load(answer)
+
+    def given(self) -> Counter[str]:
+        """Say how often each message was given to it: rounds that follow another don't count."""
+        found: Counter[str] = Counter()
+        for (user, _, _), times in self._rounds().items():
+            for name in re.findall(r"\[hive (m-\d+)\]", user):
+                found[name] = max(found[name], times)
+        return found
+
+    def _rounds(self) -> Counter[tuple[str, str, str]]:
+        asked = [one for one in self.asked() if one["tools"] or one["api"] == "chat"]
+        return Counter((one["user"], one["verb"], one["arg"]) for one in asked)
+
+
+@pytest.fixture
+def model() -> Iterator[Model]:
+    command = [sys.executable, str(ROOT / "tests" / "fakes" / "model.py")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    yield Model(process.stdout.readline().strip())
+    process.kill()
+    process.communicate(timeout=20)
+
+
+class Play:
+    """One real program as the agent `play/one`."""
+
+    def __init__(self, corner: Corner, program: Program, model: Model) -> None:
+        self.corner, self.program, self.model = corner, program, model
+        self.work = corner.path / "work"
+        self.work.mkdir()
+        given = program.settings(corner.home, model.url)
+        known = {key: text for key, text in corner.env.items() if not key.startswith(STRANGE)}
+        path = f"{program.folder}{os.pathsep}{known['PATH']}"
+        corner.env = {**known, "PATH": path, "LANG": "C.UTF-8", **given}
+        self.sent = 0
+
+    def deploy(self, **changes: Any) -> None:
+        """Have it started by hive, with a brief."""
+        one = {
+            "run": self.program.run or self.program.name, "directory": "work", "trust": True,
+            "brief": "FAKE:text Briefed", "permission": self.program.permission, **changes,
+        }  # fmt: skip
+        self.corner.write({"play": {"one": one}})
+        self.corner.hive("deploy", "--no-wait")
+        self.sent = 1 if one["brief"] else 0
+
+    @property
+    def agent(self) -> dict[str, Any]:
+        """What `hive status` says of it."""
+        return self.corner.agent("play/one")
+
+    def state(self, *states: str, timeout: float = FAR) -> dict[str, Any]:
+        """Wait until it is in one of these states."""
+
+        def reached() -> dict[str, Any] | None:
+            agent = self.agent
+            return agent if agent["state"] in states else None
+
+        try:
+            return eventually(reached, timeout, pause=0.2)
+        except AssertionError:
+            raise AssertionError(f"never {states}:\n{self.told()}") from None
+
+    def send(self, text: str) -> str:
+        """Send it a message; gives its name."""
+        (one,) = self.corner.json("send", "play/one", text)["messages"]
+        self.sent = int(one["message"].removeprefix("m-"))
+        return one["message"]
+
+    @property
+    def coming(self) -> str:
+        """How the next message will be called."""
+        return f"m-{self.sent + 1}"
+
+    def message(self, name: str) -> dict[str, Any]:
+        """Give a message as it is now."""
+        return self.corner.json("why", name)["message"]
+
+    def stage(self, name: str, *stages: str, timeout: float = FAR) -> dict[str, Any]:
+        """Wait until a message is at one of these stages."""
+
+        def reached() -> dict[str, Any] | None:
+            message = self.message(name)
+            return message if message["stage"] in stages else None
+
+        try:
+            return eventually(reached, timeout, pause=0.2)
+        except AssertionError:
+            raise AssertionError(f"{name} never {stages}:\n{self.told(name)}") from None
+
+    def asked(self, timeout: float = FAR) -> dict[str, Any]:
+        """Wait until something waits for a person."""
+        found = lambda: self.corner.json("inbox")["items"]
+        try:
+            return eventually(found, timeout, pause=0.2)[0]
+        except AssertionError:
+            raise AssertionError(f"nothing was asked:\n{self.told()}") from None
+
+    def told(self, *names: str) -> str:
+        """Say all that is known of it, for a test that fails."""
+        whys = [self.corner.run("why", one).stdout for one in ("play/one", *names)]
+        log = self.corner.state / "supervisor.log"
+        asked = "\n".join(
+            f"{one['api']} {one['verb']} {one['arg'][:60]!r} <- {one['user'][:100]!r}"
+            for one in self.model.asked()[-12:]
+        )
+        pane = self.agent["pane"]
+        screen = self.corner.tmux("capture-pane", "-p", "-t", pane) if pane else ""
+        return "\n---\n".join([*whys, screen, asked, log.read_text()[-2000:]])
+
+    def kill(self) -> None:
+        """Kill its supervisor and the program itself, as a crash of both does."""
+        supervisor = self.corner.json("status")["supervisor"]["pid"]
+        for pid in (supervisor, self.agent["pid"]):
+            os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture(params=PROGRAMS, ids=[one.name for one in PROGRAMS])
+def program(request: pytest.FixtureRequest) -> Program:
+    one: Program = request.param
+    if not one.path.exists():
+        pytest.skip(f"{one.name} is not installed here: `.ci/agents` says why")
+    return one
+
+
+@pytest.fixture
+def play(corner: Corner, program: Program, model: Model) -> Play:
+    return Play(corner, program, model)
+
+
+def made(play: Play) -> Path:
+    """Give the file that what must be allowed makes."""
+    return play.work / "made"

@@ -1,0 +1,111 @@
+"""The whole history of one agent, with each real program, from its start to nothing left of it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+
+import pytest
+
+from tests.acceptance.conftest import Play, made
+from tests.conftest import eventually
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(420)]
+
+
+def test_a_whole_history(play: Play):
+    began = time.monotonic()
+
+    def past(step: str) -> None:
+        print(f"{play.program.name}: {step} after {time.monotonic() - began:.1f} s", flush=True)
+
+    subprocess.run(["git", "init", "-q", play.work], check=True)
+    begins(play)
+    past("ready and briefed")
+    takes_a_task(play)
+    past("a task by message")
+    waits_for_a_person(play)
+    past("an approval")
+    reports_by_tool(play)
+    past("a report by MCP")
+    reports_by_command(play)
+    past("a report by command")
+    outlasts_a_refusal(play)
+    past("a 429")
+    survives_its_death(play)
+    past("killed and gone on")
+    twice = {name: times for name, times in play.model.given().items() if times != 1}
+    assert not twice, play.told(*twice)
+    leaves_nothing(play)
+    past("nothing left")
+
+
+def begins(play: Play) -> None:
+    play.deploy()
+    play.state("ready")
+    brief = play.stage("m-1", "answered")
+    assert brief["kind"] == "brief" and "Briefed" in brief["result"], play.told("m-1")
+
+
+def takes_a_task(play: Play) -> None:
+    name = play.send("FAKE:text The first is done")
+    assert "The first is done" in play.stage(name, "answered")["result"], play.told(name)
+
+
+def waits_for_a_person(play: Play) -> None:
+    first = play.send(play.program.asks)
+    asked = play.asked()
+    assert asked["kind"] == "approval" and "made" in asked["asked"], play.told(first)
+    assert play.state("waiting")["sub"] == "approval"
+    second = play.send("FAKE:text The second is done")
+    eventually(lambda: "approval" in play.message(second)["reason"] or "not answered"
+               in play.message(second)["reason"])
+    assert not made(play).exists()
+    assert play.message(second)["stage"] == "queued"
+    play.corner.hive("approve", asked["id"])
+    play.stage(first, "answered")
+    assert made(play).exists(), play.told(first)
+    assert "The second is done" in play.stage(second, "answered")["result"], play.told(second)
+
+
+def reports_by_tool(play: Play) -> None:
+    if not play.program.tool:
+        return
+    given = json.dumps({"name": play.coming, "result": "told by the tool"})
+    name = play.send(f"FAKE:tool {play.program.tool} {given}")
+    told = play.stage(name, "answered")
+    assert (told["outcome"], told["result"]) == ("done", "told by the tool"), play.told(name)
+
+
+def reports_by_command(play: Play) -> None:
+    command = f"hive task done {play.coming} --result by_command"
+    name = play.send(play.program.shell.format(command))
+    told = play.stage(name, "answered")
+    assert (told["outcome"], told["result"]) == ("done", "by_command"), play.told(name)
+
+
+def outlasts_a_refusal(play: Play) -> None:
+    name = play.send("FAKE:http 429 x1")
+    assert "RECOVERED" in play.stage(name, "answered")["result"], play.told(name)
+
+
+def survives_its_death(play: Play) -> None:
+    before = play.agent
+    name = play.send("FAKE:slow 90 It takes its time")
+    play.stage(name, "submitted")
+    play.state("working")
+    play.kill()
+    play.corner.hive("deploy", "--no-wait")
+    eventually(lambda: play.agent["pid"] not in {None, before["pid"]}, 30)
+    after = play.state("ready", timeout=60)
+    play.stage(name, "answered")
+    if play.program.resumes:
+        assert after["session_id"] == before["session_id"], play.told(name)
+    last = play.send("FAKE:text It goes on")
+    assert "It goes on" in play.stage(last, "answered")["result"], play.told(last)
+
+
+def leaves_nothing(play: Play) -> None:
+    play.corner.hive("stop-all")
+    eventually(lambda: not play.corner.processes(), 30)
