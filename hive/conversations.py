@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Protocol
 
 from hive.adapters.node import Looked
@@ -17,7 +16,7 @@ from hive.adapters.spool import refusal
 from hive.adapters.state import State as Place
 from hive.adapters.store import Event, Store
 from hive.adapters.typist import Typist
-from hive.core import budget, sessions
+from hive.core import sessions
 from hive.core.limits import Ceiling
 from hive.core.messages import Message, Request, Stage
 from hive.core.sessions import End
@@ -27,10 +26,10 @@ from hive.core.spec import Agent
 from hive.core.talk import Talk
 from hive.core.world import Memory, Use, Verdict, Wanted
 from hive.dressing import Dressed, Dressing
-from hive.ears import Ears, Line
+from hive.ears import Ears, Line, talked, verdict
 from hive.errors import HiveError, WrongInput
 from hive.outbox import IDLE, Outbox
-from hive.patience import BUDGET, Around, Patience, remember
+from hive.patience import BUDGET, GO_ON, Around, Patience, granted, nudge
 from hive.requests import Requests
 
 OBSERVE = 0.9
@@ -38,6 +37,8 @@ OBSERVE = 0.9
 
 LISTEN = 0.5
 """Seconds between two looks at what the programs have written."""
+
+REMOVED = "its agent was removed"
 
 _log = logging.getLogger("hive")
 
@@ -63,9 +64,10 @@ class Conversations:
         self.ears = Ears(self._typist, self._dressing.folder)
         self.talks: dict[str, Talk] = self.post.talks()
         self.requests = Requests(self.post, self._typist, self._dressing.folder)
-        self.patience = Patience(store, self._typist, self.note, self.requests.ask)
-        self.outbox = Outbox(store.post, self._typist, self.patience.closed)
+        self.outbox = Outbox(store.post, self._typist, self._withheld)
+        self.patience = Patience(store, self._typist, self.outbox, self.requests)
         self._live: frozenset[str] | None = None
+        self._early: dict[str, list[Sign]] = {}
         self._observed = 0.0
         self._listened = 0.0
         self._news: list[Event] = []
@@ -94,10 +96,14 @@ class Conversations:
         dressed: Dressed = self._dressing.dress(spec, launch, before, end, inherit, now)
         self._remember([dressed.talk])
         self.outbox.reload()
+        profile, recall = spec.voice.profile, self.outbox.recall
         if not dressed.talk.resumed:
+            said = (profile.session.go_on, nudge(profile), GO_ON)
+            recall(spec.id, said, "its conversation is lost", now)
             self.outbox.say_again(spec.id, launch, now)
         elif cut:
-            self.note(spec.id, spec.voice.profile.session.go_on, now)
+            recall(spec.id, [profile.session.go_on], "it is told once more", now, [Stage.TYPED])
+            self.note(spec.id, profile.session.go_on, now)
         return dressed.spec, dressed.inherit
 
     # looking
@@ -123,6 +129,7 @@ class Conversations:
             return
         self._observed = now
         self.ears.follow(running, self.talks, self.environ, self.requests.asked)
+        self._catch_up()
         live = frozenset(one.launch for _, one in running.values())
         if live != self._live:
             self.post.release(live)
@@ -141,11 +148,13 @@ class Conversations:
                 talks=self.talks,
                 briefs=self.outbox.briefs(),
                 asking=self.requests.asking(),
+                asked=self.requests.keys(),
                 ceilings=around.ceilings,
             ),
             now,
         )
         self._write_talks(self.ears.lines, now)
+        self.patience.act(self.ears.lines, now)
 
     def step(self, now: float) -> float:
         """Do what is due between two looks; gives the moment of the next thing."""
@@ -187,15 +196,32 @@ class Conversations:
             what = f"hive has a bug: {type(error).__name__}: {error}"
             return refusal(HiveError(what, fix="`supervisor.log` has the traceback; report it"))
 
-    def hear(self, agent: str, signs: Iterable[Sign]) -> None:
-        """Take in signs that came by themselves: a hook's, a report."""
-        self.ears.take(agent, signs)
+    def hear(self, agent: str, signs: Sequence[Sign]) -> None:
+        """Take in signs that came by themselves: a hook's, a report.
+
+        What comes before its launch was looked at is kept until then.
+        """
+        if not self.ears.take(agent, signs):
+            self._early.setdefault(agent, []).extend(signs)
+            for sign in signs:
+                self.requests.heard(agent, sign)
         self._listened = self.outbox.due = 0.0
+
+    def _catch_up(self) -> None:
+        """Hear what came before there was a line; what is of other launches changes nothing."""
+        early, self._early = self._early, {}
+        for agent, signs in early.items():
+            if not self.ears.take(agent, signs):
+                _log.info("%s: what it told is of a launch that is over", agent)
 
     def _judge(self, now: float) -> None:
         changed = self.ears.judge(now)
+        if any(self.ears.lines[agent].condition.turn is Turn.LIMITED for agent in changed):
+            self._observed = 0.0  # others of its account are not to run into it too
         self._write_talks(changed, now)
-        if self.requests.follow(self.ears.lines, now) or changed:
+        known = self._live is not None  # before the first look nothing is known to be gone
+        early = {one.launch for signs in self._early.values() for one in signs}
+        if (known and self.requests.follow(self.ears.lines, now, early)) or changed:
             self.changed = True
             self.outbox.due = 0.0
 
@@ -205,7 +231,7 @@ class Conversations:
         for agent in agents:
             line = self.ears.lines[agent]
             before = self.talks.get(agent, Talk(agent=agent))
-            known = _talk(before, line)
+            known = talked(before, line)
             if known != before:
                 after.append(known)
                 if (before.turn, before.sub) != (known.turn, known.sub):
@@ -228,6 +254,9 @@ class Conversations:
     def note(self, agent: str, text: str, now: float) -> None:
         """Have hive itself say something to an agent."""
         self.outbox.note(agent, text, self.ears.lines, now)
+
+    def _withheld(self, agent: str) -> str:
+        return self.patience.closed(agent)
 
     def closed(self, agent: str) -> str:
         """Say why nothing may be typed into an agent now, "" where it may."""
@@ -261,6 +290,8 @@ class Conversations:
     def decide(self, one: Request, *, allow: bool, text: str, now: float) -> Request:
         """Carry out a person's decision. Raises what `Requests.decide` raises."""
         kept = self.requests.decide(one, self.ears.lines, allow=allow, text=text, now=now)
+        if kept.channel == "keys" and text:  # keys carry no words
+            self.note(one.agent, f"{kept.name} is {kept.state} ({one.asked}): {text}", now)
         told = Sign(
             launch=one.launch,
             source=Source.REPORT,
@@ -275,8 +306,10 @@ class Conversations:
     def answer_to(self, one: Request, text: str, now: float) -> Request:
         """Give a person's answer to the agent that asked."""
         if one.key.startswith(BUDGET):
-            self.patience.grant(one.key, text, now)
-            return self.requests.answer(one, text, now)
+            amount = granted(text)
+            kept = self.requests.answer(one, text, now)  # first: nothing is granted twice
+            self.patience.grant(one.key, amount, now)
+            return kept
         if one.key:
             return self.decide(one, allow=False, text=text, now=now)
         kept = self.requests.answer(one, text, now)
@@ -308,7 +341,7 @@ class Conversations:
     @property
     def ready(self) -> dict[str, Verdict]:
         """Whether each voice is ready, as a probe's verdict."""
-        return {agent: _verdict(line) for agent, line in self.ears.lines.items()}
+        return {agent: verdict(line) for agent, line in self.ears.lines.items()}
 
     def say(self, agent: str, kind: str, text: str, now: float) -> None:
         """Write down what happened to an agent."""
@@ -323,6 +356,8 @@ class Conversations:
 
     def forget(self, agent: str) -> None:
         """Strike an agent that is gone for good."""
+        self.outbox.drop(agent, REMOVED, self._observed)
+        self.requests.drop(agent, REMOVED, self._observed)
         self.post.forget(agent)
         self.talks.pop(agent, None)
 
@@ -335,34 +370,3 @@ class Conversations:
         """Give back everything."""
         self.ears.close()
         self.outbox.close()
-
-
-def _talk(before: Talk, line: Line) -> Talk:
-    """Give what is to be remembered of a conversation."""
-    one, ear = line.condition, line.ear
-    session = ear.session or before.session
-    after = replace(
-        before,
-        launch=line.launch,
-        session=session,
-        taken=before.taken or bool(ear.heard),
-        turn=one.turn.value if one.turn else "",
-        sub=one.sub,
-        text=one.text,
-        source=one.source.value,
-        since=one.since,
-        until=one.until,
-        tokens=max(before.tokens, ear.tokens),
-        spent=budget.counted(before.spent, session, ear.cost),
-    )
-    return remember(after, line.watch)
-
-
-def _verdict(line: Line) -> Verdict:
-    """Say whether a voice has come up; what waits for a person has not."""
-    one = line.condition
-    if one.launch != line.launch or one.turn is None:
-        return Verdict(good=None, why=one.text)
-    good = one.turn in {Turn.READY, Turn.WORKING}
-    what = f"{one.sub}: {one.text}" if one.sub else one.text
-    return Verdict(good=good, why=what, since=max(one.since, line.memory.began))

@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 
 from hive import letters
 from hive.adapters import seal
+from hive.adapters.zones import zone
 from hive.conversations import Conversations
 from hive.core.delivery import clean
 from hive.core.messages import OVER, PERSON, Message, Request, Stage, parsed
@@ -101,6 +102,9 @@ class Desk:
 
     def _hears(self, agent: Agent, *, alone: bool) -> None:
         """Refuse a message that one agent alone could never get."""
+        if alone and self.team.wanted[agent.id].removed:
+            what = f"`{agent.short}` is being removed: it is no longer in the file"
+            raise HiveError(what, fix="put it back into the file, and `hive deploy`")
         if alone and not self._takes(agent.id):
             raise HiveError(
                 f"`{agent.short}` is a plain program: hive types nothing into it",
@@ -115,12 +119,7 @@ class Desk:
 
     def withdraw(self, name: str) -> Record:
         """Take back a message that was not typed yet."""
-        one = self._message(name)
-        if one.stage not in {Stage.QUEUED, Stage.FAILED}:
-            what = f"{one.name} is {one.stage}: it can't be taken back"
-            raise HiveError(what, fix=f"hive why {one.name}")
-        after = replace(one, stage=Stage.WITHDRAWN, reason="withdrawn", since=self.clock())
-        return letters.sent([self.talks.outbox.change(after, "taken back by a person")])
+        return letters.sent([self.talks.outbox.withdraw(self._message(name), self.clock())])
 
     def inbox(self) -> Record:
         """Tell what waits for a person."""
@@ -185,7 +184,8 @@ class Desk:
         """
         agent = self._who(me)
         wiring = agent.voice.profile.wiring if agent.voice else ""
-        found = signs(wiring, event, payload, me["launch"], at or self.clock())
+        where = zone(dict(agent.env))
+        found = signs(wiring, event, payload, me["launch"], at or self.clock(), where)
         self.talks.hear(agent.id, found)
         return self.talks.hooked(agent.id, event, found, self.clock())
 

@@ -19,14 +19,14 @@ from hive.adapters.opencode import OpencodeRecords
 from hive.adapters.spool import Spool
 from hive.adapters.tail import stamp
 from hive.adapters.typist import Typist
-from hive.core import judge, screens
+from hive.core import budget, judge, screens
 from hive.core.profile import Profile
 from hive.core.screens import Look
-from hive.core.signs import Ask, Condition, Ear, Glimpse, Sign, Turn
+from hive.core.signs import Ask, Condition, Ear, Glimpse, Sign, Source, Turn
 from hive.core.spec import Agent
 from hive.core.stall import Step, Watch
 from hive.core.talk import Talk
-from hive.core.world import Memory, Tree
+from hive.core.world import Memory, Tree, Verdict
 
 AGAIN = 2.0
 """Seconds after which everything is read and judged again, though nothing seems to have changed."""
@@ -63,9 +63,10 @@ READERS: dict[
 class Line:
     """One launch of a voice, and what was heard of it until now.
 
-    `moved` is when its screen last changed in more than its spinner, `masked` that screen. `used`
-    is the processor time of what its program started itself, in seconds, `ran` when that last
-    grew. `wrote` is when it last wrote to a disk. `stamp`, `changed` and `read`
+    `begun` is when this hive first looked at it. `moved` is when its screen last changed in more
+    than its spinner, `masked` that screen. `used` is the processor time of what its program started
+    itself, in seconds (None: not looked), `ran` when that last grew. `wrote` is when it last wrote
+    to a disk. `stamp`, `changed` and `read`
     are of its records' files, `known` and `judged` of what it was judged by, and when.
     """
 
@@ -89,7 +90,8 @@ class Line:
     read: float = 0.0
     judged: float = 0.0
     known: tuple[object, ...] = ()
-    used: float = 0.0
+    begun: float = 0.0
+    used: float | None = None
     ran: float = 0.0
     wrote: float = 0.0
 
@@ -112,11 +114,11 @@ class Ears:
         running: Mapping[str, tuple[Agent, Memory]],
         talks: Mapping[str, Talk],
         environ: Callable[[Agent, str], Mapping[str, str]],
-        asked: Callable[[str], Mapping[str, Ask]],
+        asked: Callable[[str], Mapping[str, tuple[Ask, float]]],
     ) -> None:
         """Have a line to each of these agents' launches, and to nobody else.
 
-        `asked` is what each launch waits for since before hive was started again.
+        `asked` is what each launch waits for since before hive was started again, and since when.
         """
         for agent, line in list(self.lines.items()):
             if agent not in running or running[agent][1].launch != line.launch:
@@ -130,7 +132,11 @@ class Ears:
             line = known or self._begun(spec, memory, talks.get(agent), environ)
             if known is None:
                 asks = asked(line.launch)
-                line.ear = replace(line.ear, asks=asks, asked=dict.fromkeys(asks, memory.began))
+                line.ear = replace(
+                    line.ear,
+                    asks={key: ask for key, (ask, _) in asks.items()},
+                    asked={key: at for key, (_, at) in asks.items()},
+                )
             line.spec, line.memory, line.profile = spec, memory, spec.voice.profile
             self.lines[agent] = line
 
@@ -156,7 +162,7 @@ class Ears:
             folder=folder,
             records=records,
             spool=Spool(folder / "spool"),
-            ear=Ear(launch=launch, session=talk.session if talk and same else ""),
+            ear=_known(talk) if talk and same else Ear(launch=launch),
             condition=talk.condition if talk and same else Condition(launch=launch),
             moved=memory.began,
             watch=remembered(talk) if talk else Watch(),
@@ -165,6 +171,7 @@ class Ears:
     def look(self, trees: Mapping[str, Tree], now: float) -> None:
         """See every line's pane and processes, and the screens that may say something new."""
         for agent, line in self.lines.items():
+            line.begun = line.begun or now
             _counted(line, trees.get(agent, _NO_TREE), now)
         for socket in {line.memory.socket for line in self.lines.values()}:
             glimpses = self._typist.glimpses(socket)
@@ -186,8 +193,9 @@ class Ears:
         line.screened = now
         line.look = screens.read(rows, line.profile)
         masked = screens.masked(rows)
-        if masked != line.masked:
-            line.masked, line.moved = masked, now
+        if masked != line.masked:  # what was there at the first look has not moved
+            line.moved = now if line.masked else line.moved
+            line.masked = masked
 
     def take(self, agent: str, signs: Iterable[Sign]) -> bool:
         """Hear signs of an agent; gives whether there is a line to it."""
@@ -251,14 +259,62 @@ def _counted(line: Line, tree: Tree, now: float) -> None:
     line.pids = frozenset(process.pid for process in tree.current)
     own = {line.memory.pid} | {one.pid for one in tree.current if one.parent == line.memory.pid}
     used = sum(one.cpu for one in tree.current if one.pid not in own)
-    if used > line.used:
+    if line.used is not None and used > line.used:
         line.ran = now
     line.used = used
+
+
+def _known(talk: Talk) -> Ear:
+    """Give what was heard of a launch and can't be heard again: what it reported of itself."""
+    one = talk.condition
+    ear = Ear(launch=talk.launch, session=talk.session)
+    if one.source is not Source.REPORT or one.turn is None:
+        return ear
+    sign = Sign(
+        launch=talk.launch, source=one.source, at=one.since, turn=one.turn, sub=one.sub,
+        text=one.text,
+    )  # fmt: skip
+    return judge.hear(ear, sign)
 
 
 def remembered(talk: Talk) -> Watch:
     """Give how far hive had gone against a stall, as it was last written."""
     return Watch(step=Step(talk.step), at=talk.stepped, why=talk.why, restarted=talk.restarted)
+
+
+def talked(before: Talk, line: Line) -> Talk:
+    """Give what is to be remembered of a conversation."""
+    one, ear = line.condition, line.ear
+    session = ear.session or before.session
+    watch = line.watch
+    return replace(
+        before,
+        launch=line.launch,
+        session=session,
+        taken=before.taken or bool(ear.heard),
+        turn=one.turn.value if one.turn else "",
+        sub=one.sub,
+        text=one.text,
+        source=one.source.value,
+        since=one.since,
+        until=one.until,
+        tokens=max(before.tokens, ear.tokens),
+        spent=budget.counted(before.spent, session, ear.cost),
+        step=watch.step.value,
+        stepped=watch.at,
+        why=watch.why,
+        restarted=watch.restarted,
+    )
+
+
+def verdict(line: Line) -> Verdict:
+    """Say whether a voice has come up; what waits for a person has not."""
+    one = line.condition
+    if one.launch != line.launch or one.turn is None:
+        return Verdict(good=None, why=one.text)
+    good = one.turn in {Turn.READY, Turn.WORKING}
+    what = f"{one.sub}: {one.text}" if one.sub else one.text
+    return Verdict(good=good, why=what, since=max(one.since, line.memory.began))
 
 
 def _told(one: Condition) -> tuple[object, ...]:

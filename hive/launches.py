@@ -63,5 +63,7 @@ class Launches:
         """Give how the agent's latest launch ended."""
         deaths = self._store.deaths(memory.agent, 1)
         return (
-            End(launch=deaths[0].launch, code=deaths[0].code, ran=deaths[0].ran) if deaths else None
+            End(launch=one.launch, code=one.code, ran=one.ran, asked=one.asked)
+            if (one := next(iter(deaths), None))
+            else None
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,10 +19,11 @@ from hive.adapters.errands import Done, Errands
 from hive.adapters.post import Post, Superseded
 from hive.adapters.typist import Typist
 from hive.core import gate
+from hive.core.hearing import hear
 from hive.core.lines import line as typed_line
 from hive.core.messages import HIVE, OVER, Message, Stage
 from hive.core.moves import Seat
-from hive.core.signs import mark
+from hive.core.signs import Sign, Source, Turn, mark
 from hive.core.wirings import reply
 from hive.core.world import State
 from hive.ears import Line
@@ -44,7 +45,16 @@ IDLE = 3600.0
 PATIENCE = 5.0
 """Seconds a program gets to take a message that is posted to it."""
 
+WAITING = frozenset({Stage.QUEUED, Stage.TYPED})
+"""The stages of what is not known to have arrived."""
+
+MOVING = frozenset({Stage.TYPED, Stage.SUBMITTED})
+"""The stages of what is under way."""
+
 _log = logging.getLogger("hive")
+
+HANDED = 10.0
+"""Seconds in which a message that was handed to a hook shows in the program's records."""
 
 POSTED = "opencode"
 """The wiring of programs that take their messages over HTTP."""
@@ -94,6 +104,34 @@ class Outbox:
                 (line.folder / BELL).touch()
         self.due = 0.0
         return kept
+
+    def recall(
+        self,
+        agent: str,
+        texts: Collection[str],
+        why: str,
+        now: float,
+        stages: Collection[Stage] = WAITING,
+    ) -> None:
+        """Take back of what hive itself said what is not known to have arrived."""
+        for one in self.of(agent):
+            if one.kind == "note" and one.text in texts and one.stage in stages:
+                self.change(replace(one, stage=Stage.WITHDRAWN, reason=why, since=now), why)
+
+    def drop(self, agent: str, why: str, now: float) -> None:
+        """Give up what waits for an agent that is gone for good."""
+        for one in self.of(agent):
+            self.change(replace(one, stage=Stage.FAILED, reason=why, since=now), why)
+
+    def withdraw(self, one: Message, now: float) -> Message:
+        """Take back a message. Raises HiveError where it may have gone already."""
+        if one.stage not in {Stage.QUEUED, Stage.FAILED} or one.number in self._posted:
+            stage = "being posted" if one.number in self._posted else str(one.stage)
+            raise HiveError(
+                f"{one.name} is {stage}: it can't be taken back", fix=f"hive why {one.name}"
+            )
+        after = replace(one, stage=Stage.WITHDRAWN, reason="withdrawn", since=now)
+        return self.change(after, "taken back by a person")
 
     def note(self, agent: str, text: str, lines: Mapping[str, Line], now: float) -> None:
         """Have hive itself say something to an agent, unless just that still waits."""
@@ -145,7 +183,8 @@ class Outbox:
         """
         wiring = line.profile.wiring
         queued = [one for one in self.of(agent) if one.stage is Stage.QUEUED]
-        if not queued or self._closed(agent) or len(queued) < len(self.of(agent)):
+        closed = self._closed(agent) or line.memory.state is State.STOPPING
+        if not queued or closed or len(queued) < len(self.of(agent)):
             return ""
         text = f"{mark(queued[0].number)} {queued[0].text}"
         printed = reply(wiring, event, None, text)
@@ -153,17 +192,37 @@ class Outbox:
             why = "handed to its hook at the end of a turn"
             one = replace(
                 queued[0], stage=Stage.TYPED, reason=why, since=now, launch=line.launch,
-                typed=now, enters=2, tries=queued[0].tries + 1,
+                typed=now, enters=2, tries=queued[0].tries + 1, way="hook",
             )  # fmt: skip
             self.change(one, why)
         return printed
 
+    def _lost(self, agent: str, line: Line, now: float) -> None:
+        """Take back what a hook was handed and did not pass on: hive was killed in between.
+
+        The program has ended its turn then, and its records have no trace of the message.
+        """
+        for one in self.of(agent):
+            if not _is_handed(one, line) or 0 <= now - one.typed < HANDED:
+                continue
+            told = line.ear.latest.get(Source.RECORDS)
+            if told is None or (told.turn is Turn.WORKING and told.at > one.typed):
+                continue
+            why = "its hook did not pass it on"
+            self.change(_anew(one, why, now), why)
+            ended = Sign(launch=line.launch, source=Source.HOOK, at=now, turn=Turn.READY, text=why)
+            line.ear = hear(line.ear, ended)
+
     def speak(self, lines: Mapping[str, Line], now: float) -> None:
         """Go on with all that is being said."""
         self._took(lines, now)
+        for agent, line in lines.items():
+            self._lost(agent, line, now)
+            if self._was_cut_off(agent, line):
+                self.note(agent, line.profile.session.go_on, lines, now)
         posting = {agent for agent, line in lines.items() if line.profile.wiring == POSTED}
         seats = {
-            agent: (self._seat(agent, line), self._typed(agent, posting))
+            agent: (self._seat(agent, line), self._typed(agent, line, posting))
             for agent, line in lines.items()
             if self._open.get(agent) and line.profile.messages
         }
@@ -177,7 +236,7 @@ class Outbox:
         except HiveError as error:
             _log.warning("can't type: %s", error)
             due = now + AGAIN
-        waits = any(one.stage is Stage.SUBMITTED for _, mine in seats.values() for one in mine)
+        waits = any(one.stage in MOVING for agent in seats for one in self.of(agent))
         self.due = min(now + (LOOK if waits else IDLE), now + IDLE if due is None else due)
         for agent in posting & seats.keys():
             self._post_next(agent, lines[agent], seats[agent][0], now)
@@ -186,11 +245,27 @@ class Outbox:
         """Wait for nothing any more."""
         self._errands.close()
 
-    def _typed(self, agent: str, posting: set[str]) -> tuple[Message, ...]:
-        """Give the messages that go by the terminal: queued ones are posted where that is known."""
-        mine = self._open[agent]
-        if agent in posting:
-            mine = [one for one in mine if one.stage is not Stage.QUEUED]
+    def _was_cut_off(self, agent: str, line: Line) -> bool:
+        """Whether an earlier launch got a message, as the records of this one tell only now."""
+        mine, text = self._open.get(agent, []), line.profile.session.go_on
+        told = any(one.text == text and one.stage is Stage.SUBMITTED for one in mine)
+        return not told and any(
+            one.stage is Stage.TYPED and one.launch != line.launch and one.number in line.ear.heard
+            for one in mine
+            if one.text != text
+        )
+
+    def _typed(self, agent: str, line: Line, posting: set[str]) -> tuple[Message, ...]:
+        """Give the messages that go by the terminal: queued ones are posted where that is known.
+
+        A turn that was cut off is gone on with before anything else: until then nothing that was
+        given in it is answered.
+        """
+        mine = _cut_off(self._open[agent], line) or self._open[agent]
+        mine = [one for one in mine if not _is_handed(one, line)]
+        if agent in posting:  # one that was posted before hive was killed may have been heard
+            heard = line.ear.heard
+            mine = [one for one in mine if one.stage is not Stage.QUEUED or one.number in heard]
         return tuple(mine)
 
     def _seat(self, agent: str, line: Line) -> Seat:
@@ -210,10 +285,12 @@ class Outbox:
 
     def _post_next(self, agent: str, line: Line, seat: Seat, now: float) -> None:
         """Post the next message to a program that takes them so, once it is ready."""
-        mine = self.of(agent)
+        mine = _cut_off(self.of(agent), line) or self.of(agent)
         if not mine or mine[0].stage is not Stage.QUEUED or mine[0].number in self._posted:
             return
         one = mine[0]
+        if one.number in line.ear.heard:
+            return
         closed = gate.gate(line.condition, line.glimpse, "", line.profile, now, seat.closed)
         if closed:
             if one.reason != closed:
@@ -252,6 +329,18 @@ class Outbox:
             self.change(after, why)
 
 
+def _is_handed(one: Message, line: Line) -> bool:
+    """Whether the launch's hook was handed it, and nothing shows yet that it was passed on."""
+    handed = one.way == "hook" and one.stage is Stage.TYPED and one.launch == line.launch
+    return handed and one.number not in line.ear.heard
+
+
+def _cut_off(messages: Sequence[Message], line: Line) -> list[Message]:
+    """Give what tells an agent to go on with a turn that was cut off, and is still to be given."""
+    text = line.profile.session.go_on
+    return [one for one in messages if one.text == text and one.stage in WAITING]
+
+
 def _posted(folder: Path, session: str, text: str) -> None:
     """Post a prompt, in a conversation that is begun where there is none yet."""
     at = opencode.door(folder)
@@ -282,4 +371,5 @@ def _anew(one: Message, why: str, now: float) -> Message:
         enters=0,
         submitted=0.0,
         proof="",
+        way="",
     )

@@ -7,22 +7,26 @@ Times are epoch seconds.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+import shlex
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Protocol
 
+from hive.adapters.itself import command
 from hive.adapters.store import Event, Store
 from hive.adapters.typist import Typist
 from hive.core import budget, parking, stall
 from hive.core.amounts import dollars
 from hive.core.limits import Ceiling
-from hive.core.messages import Request
+from hive.core.messages import Request, Stage
 from hive.core.parking import Parked
+from hive.core.profile import Profile
 from hive.core.signs import Sub, Turn
 from hive.core.stall import Life, Step, Watch
 from hive.core.talk import Talk
 from hive.core.world import Use
 from hive.ears import Line
-from hive.errors import WrongInput
+from hive.errors import HiveError, WrongInput
 
 PARKED = "parked:"
 """The fact under which an account's usage limit is kept."""
@@ -32,6 +36,9 @@ GRANTED = "granted:"
 
 BUDGET = "budget:"
 """How the key of the request begins that asks for more budget."""
+
+MEASURED = 5.0
+"""Seconds in which it comes out how busy the agents are that ran before this hive."""
 
 GO_ON = "Your usage limit is over. Go on where you were."
 
@@ -48,41 +55,54 @@ _NEXT = {
 class Around:
     """What is known beside the conversations themselves, for one moment.
 
-    `briefs` is when each agent's brief was given that has no answer yet, `asking` are those who
-    wait for a person's answer, `ceilings` what each project's agents may use together.
+    `briefs` is when each agent's brief was given that has no answer yet, `asking` are the launches
+    that wait for a person's answer, `asked` the keys of all that is asked, `ceilings` what each
+    project's agents may use together.
     """
 
     uses: Mapping[str, Use]
     talks: Mapping[str, Talk]
     briefs: Mapping[str, float]
     asking: frozenset[str]
+    asked: frozenset[str]
     ceilings: Mapping[str, Ceiling]
 
 
-class Patience:
-    """What hive holds against agents, and what it does about it.
+class Says(Protocol):
+    """Has hive itself say something to an agent, or takes that back while it waits."""
 
-    `note(agent, text, now)` has hive say something to an agent, `ask(request)` puts something to
-    a person.
-    """
+    def note(self, agent: str, text: str, lines: Mapping[str, Line], now: float) -> None: ...  # noqa: D102
+    def recall(  # noqa: D102
+        self, agent: str, texts: Collection[str], why: str, now: float, stages: Collection[Stage]
+    ) -> None: ...
+
+
+class Asks(Protocol):
+    """Puts something to a person, or closes what nobody needs an answer to."""
+
+    def ask(self, new: Request) -> Request: ...  # noqa: D102
+    def close(self, key: str, why: str, now: float) -> None: ...  # noqa: D102
+
+
+class Patience:
+    """What hive holds against agents, and what it does about it."""
 
     def __init__(
         self,
         store: Store,
         typist: Typist,
-        note: Callable[[str, str, float], None],
-        ask: Callable[[Request], Request],
+        outbox: Says,
+        requests: Asks,
     ) -> None:
         self._store = store
         self._typist = typist
-        self._note = note
-        self._ask = ask
-        self._parked = {
-            account: parking.from_dict(json.loads(text))
-            for account, text in store.facts(PARKED).items()
-        }
+        self._outbox = outbox
+        self._requests = requests
+        facts = {account: json.loads(text) for account, text in store.facts(PARKED).items()}
+        self._parked = {account: parking.from_dict(one) for account, one in facts.items()}
+        self._cut = {account: set(one.get("cut", ())) for account, one in facts.items()}
+        self._taken: list[tuple[str, Watch]] = []
         self._granted = {name: float(text) for name, text in store.facts(GRANTED).items()}
-        self._cut: set[str] = set()
         self._doubts: dict[str, str] = {}
         self._next: dict[str, tuple[str, float | None]] = {}
         self._steps: dict[str, Step] = {}
@@ -116,34 +136,53 @@ class Patience:
     # stalls
 
     def _stalls(self, agent: str, line: Line, around: Around, now: float) -> None:
-        life = _life(line, around.uses.get(agent, Use()), now)
+        life = _life(line, around.uses.get(agent), now)
         before = line.watch
-        asked = agent in around.asking
+        asked = line.launch in around.asking
         line.watch = stall.decide(line.profile, before, line.condition, life, now, asked=asked)
         step = line.watch.step
+        if step is Step.RESTART and line.memory.began < line.watch.at:  # until it has been done
+            self.ends[agent] = f"no progress: {line.watch.why}"
         if step is not Step.NONE:
             self._doubts[agent] = f"no progress: {line.watch.why}"
             self._steps[agent] = step
             text = _NEXT.get(step, "waits for a person: `hive attach` shows it")
             self._next[agent] = (text, stall.outlook(line.profile.stall, line.watch))
         if step is not before.step:
-            self._take(agent, line, step, before, now)
+            self._taken.append((agent, before))
 
-    def _take(self, agent: str, line: Line, step: Step, before: Watch, now: float) -> None:
-        """Take a step against a stall, and write it down."""
-        if step is Step.NONE:
+    def act(self, lines: Mapping[str, Line], now: float) -> None:
+        """Take the steps against stalls that are due.
+
+        That they are taken is written down before: what is lost then the next step makes good.
+        """
+        taken, self._taken = self._taken, []
+        for agent, before in taken:
+            self._take(agent, lines[agent], before, lines, now)
+
+    def _take(
+        self, agent: str, line: Line, before: Watch, lines: Mapping[str, Line], now: float
+    ) -> None:
+        step, text = line.watch.step, nudge(line.profile)
+        interrupted = step is Step.NONE and line.condition.sub == Sub.INTERRUPTED
+        if step is not Step.NONE:
+            self._tell(agent, "stall", f"{step.value}: {line.watch.why}", now)
+        elif interrupted:
+            self._tell(agent, "stall", "it was interrupted, and is asked to go on", now)
+        else:
             self._tell(agent, "stall", f"it goes on ({before.step.value})", now)
-            return
-        self._tell(agent, "stall", f"{step.value}: {line.watch.why}", now)
-        if step is Step.NUDGE:
-            self._note(agent, line.profile.stall.nudge, now)
-        elif step is Step.INTERRUPT:
+        if step is Step.NUDGE or interrupted:
+            self._outbox.note(agent, text, lines, now)
+        else:
+            self._outbox.recall(agent, [text], "it comes too late", now, [Stage.QUEUED])
+        if step is Step.INTERRUPT:
             memory, keys = line.memory, line.profile.stall.interrupt
-            why = self._typist.keys(memory.socket, memory.pane, line.launch, keys)
+            try:
+                why = self._typist.keys(memory.socket, memory.pane, line.launch, keys)
+            except HiveError as error:
+                why = error.what
             if why:
                 self._tell(agent, "stall", f"could not be interrupted: {why}", now)
-        elif step is Step.RESTART:
-            self.ends[agent] = f"no progress: {line.watch.why}"
 
     def _unproven(self, agent: str, line: Line, briefed: float, now: float) -> None:
         """Doubt an agent that has a brief and shows no work."""
@@ -160,32 +199,34 @@ class Patience:
     def _park(self, lines: Mapping[str, Line], now: float) -> None:
         """Park the account of everyone who has met a usage limit."""
         for agent, line in lines.items():
-            one = line.condition
-            if one.turn is not Turn.LIMITED or one.sub != Sub.USAGE or agent in self._cut:
+            one, account = line.condition, _account(line)
+            cut = self._cut.setdefault(account, set())
+            if one.turn is not Turn.LIMITED or one.sub != Sub.USAGE:
                 continue
-            account = _account(line)
+            if agent in cut and one.until <= now:  # it is known, but for a reset told only now
+                continue
             known = self._parked.get(account)
             after = parking.park(known, account, now, until=one.until, why=one.text)
-            self._cut.add(agent)
-            if after != known:
+            if after != known or agent not in cut:
+                cut.add(agent)
                 self._keep(account, after)
+            if after != known:
                 self._tell(agent, "limited", f"account `{account}` is parked: {after.why}", now)
 
     def _let_go(self, account: str, lines: Mapping[str, Line], now: float) -> dict[str, str]:
         """Let agents of an account go on, one after the other; gives why the others wait."""
         mine = {agent: line for agent, line in lines.items() if _account(line) == account}
-        known = self._parked[account]
-        cut = [agent for agent in mine if agent in self._cut]
+        known, waiting = self._parked[account], self._cut.setdefault(account, set())
+        cut = [agent for agent in mine if agent in waiting]
         worked = {agent for agent, line in mine.items() if line.condition.worked > known.last > 0}
         after, freed = parking.let_go(known, cut or list(mine)[:1], worked, now)
+        if freed in waiting:
+            waiting.discard(freed)
+            self._tell(freed, "limited", _BACK_ON, now)
+            self._outbox.note(freed, GO_ON, lines, now)
         if after != known:
             self._keep(account, after)
-        if freed and freed in self._cut:
-            self._cut.discard(freed)
-            self._tell(freed, "limited", _BACK_ON, now)
-            self._note(freed, GO_ON, now)
         if after is None:
-            self._cut -= set(mine)
             return {}
         held = {agent: parking.holds(after, agent) for agent in mine}
         return {agent: why for agent, why in held.items() if why}
@@ -193,10 +234,12 @@ class Patience:
     def _keep(self, account: str, parked: Parked | None) -> None:
         if parked is None:
             self._parked.pop(account, None)
+            self._cut.pop(account, None)
             self._store.strike(PARKED + account)
         else:
             self._parked[account] = parked
-            self._store.note(PARKED + account, json.dumps(parking.to_dict(parked)))
+            known = {**parking.to_dict(parked), "cut": sorted(self._cut[account])}
+            self._store.note(PARKED + account, json.dumps(known))
 
     # budgets
 
@@ -210,52 +253,55 @@ class Patience:
             why = budget.used_up(budget.total(costs), ceiling.budget, granted)
             mine = [agent for agent in lines if agent.startswith(prefix)]
             closed |= dict.fromkeys(mine if why else (), why)
-            if why and mine:
-                self._ask_for_more(project, mine[0], why, now)
+            key = f"{BUDGET}{project}"
+            if why and mine and key not in around.asked:
+                self._ask_for_more(key, mine[0], why, now)
+            elif not why and key in around.asked:
+                self._requests.close(key, "there is more budget by now", now)
         return closed
 
-    def _ask_for_more(self, project: str, agent: str, why: str, now: float) -> None:
-        key = f"{BUDGET}{project}"
-        if any(one.key == key for one in self._store.post.requests()):
-            return
+    def _ask_for_more(self, key: str, agent: str, why: str, now: float) -> None:
         asked = f"{why}. Answer with what they may cost on top, such as $10"
-        self._ask(
+        self._requests.ask(
             Request(number=0, kind="question", agent=agent, launch="", asked=asked, at=now, key=key)
         )
 
-    def grant(self, key: str, text: str, now: float) -> None:
-        """Allow a project more, as a person answered. Raises WrongInput for what is no amount."""
+    def grant(self, key: str, more: float, now: float) -> None:
+        """Allow a project so many dollars more."""
         project = key.removeprefix(BUDGET)
-        try:
-            more = dollars(text.strip())
-        except ValueError as error:
-            raise WrongInput(f"the amount {error}", fix='hive answer Q… "$10"') from None
         self._granted[project] = self._granted.get(project, 0.0) + more
         self._store.note(GRANTED + project, str(self._granted[project]))
-        self._tell("", "budget", f"`{project}` may cost {text.strip()} on top", now)
+        self._tell("", "budget", f"`{project}` may cost ${more:,.2f} on top", now)
 
     def _tell(self, agent: str, kind: str, text: str, now: float) -> None:
         self.news.append(Event(agent=agent, kind=kind, text=text, at=now))
 
 
-def remember(talk: Talk, watch: Watch) -> Talk:
-    """Give the memory with how far hive has gone against a stall."""
-    return replace(
-        talk,
-        step=watch.step.value,
-        stepped=watch.at,
-        why=watch.why,
-        restarted=watch.restarted,
-    )
+def granted(text: str) -> float:
+    """Read what a person grants, in dollars. Raises WrongInput for what is no amount."""
+    try:
+        return dollars(text.strip())
+    except ValueError as error:
+        raise WrongInput(f"the amount {error}", fix='hive answer Q… "$10"') from None
+
+
+def nudge(profile: Profile) -> str:
+    """Give what an agent of this profile is asked that seems to stand still."""
+    return profile.stall.nudge.replace("{hive}", shlex.join(command()))
 
 
 def _account(line: Line) -> str:
     return line.spec.voice.account if line.spec.voice else ""
 
 
-def _life(line: Line, use: Use, now: float) -> Life:
-    """Give when each signal of progress was last seen."""
+def _life(line: Line, use: Use | None, now: float) -> Life:
+    """Give when each signal of progress was last seen.
+
+    Of what is quiet for as long as hive looks nobody knows when it was busy.
+    """
     condition, ear = line.condition, line.ear
+    quiet = use.quiet_since if use else line.begun
+    busy = 0.0 if 0 < quiet <= line.begun + MEASURED else quiet or now
     return Life(
         began=max(condition.since, line.memory.began),
         worked=max(condition.worked, ear.worked),
@@ -263,6 +309,6 @@ def _life(line: Line, use: Use, now: float) -> Life:
         moved=line.moved,
         wrote=line.wrote,
         ran=line.ran,
-        busy=use.quiet_since or now,
+        busy=busy,
         calls=ear.calls,
     )

@@ -7,7 +7,7 @@ is asked otherwise by now is refused.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,6 +30,12 @@ QUESTIONS = frozenset({"AskUserQuestion", "question"})
 HIDING = frozenset({"codex"})
 """The wirings of programs that show nothing to answer in the window while their hook waits."""
 
+POSTED = "opencode"
+"""The wiring of programs that take their answers over HTTP."""
+
+GRACE = 3.0
+"""Seconds for which a screen alone does not count that asks, where a hook should tell of it."""
+
 SCREEN = "screen-"
 """How the key of an ask begins that only the screen tells of."""
 
@@ -49,27 +55,55 @@ class Requests:
         return next(found, None)
 
     def asking(self) -> frozenset[str]:
-        """Give the agents who wait for an answer."""
-        return frozenset(one.agent for one in self._open.values() if one.launch)
+        """Give the launches that wait for an answer."""
+        return frozenset(one.launch for one in self._open.values() if one.launch)
 
-    def follow(self, lines: Lines, now: float) -> bool:
+    def keys(self) -> frozenset[str]:
+        """Give the keys of all that is open."""
+        return frozenset(one.key for one in self._open.values())
+
+    def follow(self, lines: Lines, now: float, early: Collection[str] = ()) -> bool:
         """Have a request for all that is asked, and close what nobody asks any more.
 
-        Gives whether anything changed.
+        `early` are launches that ask and have no line yet. Gives whether anything changed.
         """
         changed = False
         asked = {(agent, ask.key): ask for agent, line in lines.items() for ask in asks(line)}
         for (agent, key), ask in asked.items():
-            if self.of(agent, key) is None:
-                self.ask(_request(agent, lines[agent], ask, now))
+            line = lines[agent]
+            if self.of(agent, key) is None and not _is_premature(line, ask, now):
+                self.ask(_request(agent, line.launch, _channel(line, ask), ask, now))
                 changed = True
         for one in list(self._open.values()):
-            if one.launch and one.key and (one.agent, one.key) not in asked:
+            if not one.launch or not one.key or one.launch in early:
+                continue
+            if (one.agent, one.key) not in asked:
                 self._gone(one, now)
                 changed = True
             elif one.channel == "hook" and _at_the_window(lines[one.agent], one):
-                self._verdict(one, "")
+                self._hand_over(one)
         return changed
+
+    def heard(self, agent: str, sign: Sign) -> None:
+        """Put what a hook asks to a person, of a launch that has no line yet."""
+        if sign.ask and self.of(agent, sign.ask.key) is None:
+            self.ask(_request(agent, sign.launch, "hook", sign.ask, sign.at))
+
+    def drop(self, agent: str, why: str, now: float) -> None:
+        """Close all that an agent asked who is gone for good."""
+        for one in [one for one in self._open.values() if one.agent == agent and one.launch]:
+            self._settle(replace(one, state="gone", answer=why, answered=now), why)
+
+    def close(self, key: str, why: str, now: float) -> None:
+        """Close what is asked under this key, if it is: nobody needs an answer any more."""
+        for one in [one for one in self._open.values() if one.key == key]:
+            self._settle(replace(one, state="gone", answer=why, answered=now), why)
+
+    def _hand_over(self, one: Request) -> None:
+        """Leave it to the window: a person is there, and its hook waits no longer."""
+        self._verdict(one, "")
+        kept = self._post.settle(replace(one, channel="window"), "left to its window")
+        self._open[kept.number] = kept
 
     def ask(self, new: Request) -> Request:
         """Put something to a person."""
@@ -77,10 +111,10 @@ class Requests:
         self._open[kept.number] = kept
         return kept
 
-    def asked(self, launch: str) -> dict[str, Ask]:
-        """Give what a launch had asked before hive was started again, by key."""
+    def asked(self, launch: str) -> dict[str, tuple[Ask, float]]:
+        """Give what a launch had asked before hive was started again, and when, by key."""
         return {
-            one.key: Ask(key=one.key, tool=one.asked, detail="", digest=one.digest)
+            one.key: (Ask(key=one.key, tool=one.asked, detail="", digest=one.digest), one.at)
             for one in self._open.values()
             if one.launch == launch and one.key and one.channel != "keys"
         }
@@ -100,9 +134,11 @@ class Requests:
         answered from here.
         """
         line = lines.get(one.agent)
-        asked = {ask.key: ask for ask in asks(line)} if line else {}
-        ask = asked.get(one.key)
-        if line is None or ask is None or line.launch != one.launch:
+        if line is None:  # it may not have been looked at yet: `follow` closes what is gone
+            what = f"{one.name} can't be answered: `{one.agent}` does not run, or is just starting"
+            raise HiveError(what, fix="hive inbox")
+        ask = {ask.key: ask for ask in asks(line)}.get(one.key)
+        if ask is None or line.launch != one.launch:
             self._gone(one, now)
             raise HiveError(f"{one.name} is not asked any more", fix="hive inbox")
         if ask.digest != one.digest:
@@ -174,17 +210,25 @@ def asks(line: Line) -> list[Ask]:
     return [Ask(key=f"{SCREEN}{known}", tool=line.look.text, detail="", digest=known)]
 
 
-def _request(agent: str, line: Line, ask: Ask, now: float) -> Request:
+def _is_premature(line: Line, ask: Ask, now: float) -> bool:
+    """Whether a hook may still tell of what the screen shows, or has just had its answer."""
+    if not ask.key.startswith(SCREEN) or line.profile.wiring == "none":
+        return False
+    last = max(line.condition.since, *line.ear.over.values(), 0.0)
+    return 0 <= now - last < GRACE
+
+
+def _request(agent: str, launch: str, channel: str, ask: Ask, now: float) -> Request:
     return Request(
         number=0,
         kind="question" if ask.tool in QUESTIONS else "approval",
         agent=agent,
-        launch=line.launch,
+        launch=launch,
         asked=_text(ask),
         at=now,
         key=ask.key,
         digest=ask.digest,
-        channel=_channel(line, ask),
+        channel=channel,
     )
 
 
@@ -204,7 +248,7 @@ def _channel(line: Line, ask: Ask) -> str:
     """Say how an ask is answered."""
     if ask.key.startswith(SCREEN):
         return "keys" if line.profile.keys.allow else "window"
-    return "http" if line.profile.wiring == "opencode" else "hook"
+    return "http" if line.profile.wiring == POSTED else "hook"
 
 
 def _file(one: Request) -> str:

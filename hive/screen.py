@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hive.core.outlook import how
+from hive.core.shown import told
 from hive.core.units import as_text
 from hive.core.wording import age, clean, count, size, span
 
@@ -34,7 +35,7 @@ TROUBLE = ("failed", "stalled", "waiting", "limited", "backing-off", "stopping",
 CLOCK = "%H:%M:%S"
 DAY = f"%b %d {CLOCK}"
 
-NUMBERS = frozenset({"for", "restarts", "cpu", "memory"})
+NUMBERS = frozenset({"for", "restarts", "queue", "cpu", "memory"})
 """The columns that are written to the right."""
 
 CHANGES = {"start": "green", "restart": "yellow", "update": "cyan", "stop": "red", "keep": "dim"}
@@ -48,6 +49,7 @@ def status(record: Record, now: float) -> RenderableType:
     lines: list[RenderableType] = [agents_table(agents, now), Text(), totals(agents)]
     lines += pressure(record)
     lines += [held(team) for team in record["teams"] if team["held"]]
+    lines += asked(record)
     if record["supervisor"] is None:
         lines.append(supervisor(record, now))
     return Group(*lines)
@@ -64,6 +66,7 @@ def agents_table(agents: Iterable[Record], now: float, *, usage: bool = True) ->
     if usage:
         columns |= {
             "restarts": [Text(str(one["restarts"] or "")) for one in rows],
+            "queue": [Text(str(one.get("queue") or "")) for one in rows],
             "cpu": [Text(percent(one["cpu"]) if _uses(one) else "") for one in rows],
             "memory": [Text(_size(one["memory"]) if _uses(one) else "") for one in rows],
         }
@@ -96,6 +99,13 @@ def pressure(record: Record) -> list[Text]:
     if waiting:
         said.append(f"{count(waiting, 'agent')} wait{'s' * (waiting == 1)} for room")
     return [Text(one, style="bold yellow") for one in said]
+
+
+def asked(record: Record) -> list[Text]:
+    """Draw how many things wait for a person, where somebody has counted them."""
+    many = record.get("inbox") or 0
+    said = f"{count(many, 'thing')} wait{'s' * (many == 1)} for a person: `hive inbox`"
+    return [Text(said, style="bold yellow")] if many else []
 
 
 def tally(agents: Iterable[Record]) -> Text:
@@ -131,7 +141,7 @@ def why(record: Record, now: float) -> RenderableType:
         "  ",
         state(one),
         f" for {since(one['since'], now)}" if one["since"] else "",
-        f": {clean(one['reason'])}",
+        f": {clean(told(one))}",
     )
     parts: list[RenderableType] = [head, Text.assemble(("next: ", "bold"), record["next"]["text"])]
     parts += [Text(), Text("evidence", style="bold"), _evidence(record["evidence"], now)]
@@ -197,7 +207,7 @@ def progress(records: Sequence[Record], now: float, height: int) -> RenderableTy
     room = max(1, height - 3)
     for one in under_way[:room]:
         since_then = Text(since(one["since"], now), style="dim")
-        table.add_row(Text(one["agent"]), state(one), since_then, Text(clean(one["reason"])))
+        table.add_row(Text(one["agent"]), state(one), since_then, Text(clean(told(one))))
     line = Text(f"{there} of {len(records)} done: ").append_text(tally(records))
     more = len(under_way) - room
     return Group(table, *([Text(f"… and {more} more")] if more > 0 else []), line)
@@ -220,9 +230,7 @@ def percent(cores: float | None) -> str:
 
 def _reason(one: Record) -> str:
     """Say what hive does about an agent's limits, and why it is as it is: the rarer thing first."""
-    sub, reason = one.get("sub"), one["reason"]
-    whole = f"{sub}: {reason}" if sub and not reason.startswith(sub) else reason
-    return "; ".join([*([one["limit"]] if one.get("limit") else []), whole])
+    return "; ".join([*([one["limit"]] if one.get("limit") else []), told(one)])
 
 
 def _uses(one: Record) -> bool:
@@ -293,6 +301,7 @@ def monitor(record: Record, events: Sequence[Record], view: View, now: float) ->
     top = [_title(record, view, now), totals(agents) if agents else Text("no agents")]
     top += pressure(record)
     top += [held(team) for team in record["teams"] if team["held"]][: view.height // 6]
+    top += asked(record)
     shown = min(len(events), max(0, (view.height - 10) // 3))
     below = [Text(), *(event(one, form=CLOCK) for one in events[-shown:])] if shown else []
     room = max(2, view.height - len(top) - len(below) - 3)

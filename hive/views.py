@@ -17,7 +17,7 @@ from hive.core.outlook import how, outlook
 from hive.core.restart import within
 from hive.core.shown import Shown, state
 from hive.core.shown import outlook as said
-from hive.core.signs import Condition
+from hive.core.signs import Condition, Source
 from hive.core.spec import Agent, Probe
 from hive.core.units import as_text
 from hive.core.wording import span
@@ -220,7 +220,7 @@ def why(  # noqa: PLR0913 - each is a kind of evidence of its own
         "agent": record,
         "evidence": [
             *evidence(wanted, memory, probes, deaths, limits),
-            *(_signal(one.source, one.text, one.at) for one in (talk.evidence if talk else ())),
+            *_heard(talk),
         ],
         "next": {"text": text, "time": None if at is None else iso(at)},
         "budget": {
@@ -379,6 +379,14 @@ def _wish(wanted: Wanted) -> str:
     if wanted.removed:
         return "removed"
     return "up" if wanted.up else "down"
+
+
+def _heard(talk: Shown | None) -> list[Record]:
+    """Tell what was heard of a conversation; of its process more is told already."""
+    heard = talk.evidence if talk else ()
+    return [
+        _signal(one.source, one.text, one.at) for one in heard if one.source is not Source.PROCESS
+    ]
 
 
 def _answer(source: str, probe: Probe, verdict: Verdict | None) -> Record:

@@ -371,10 +371,11 @@ def test_hooks_may_come_late_or_twice_or_never_and_records_may_be_missing(fake: 
     fake.wait(lambda: len(tally.prompts(fake.truth)) == 2)
     fake.shows("? for shortcuts")
     assert fake.heard() == [] and fake.records() == {}
+    fake.hooks(f"date +%s.%N >> {fake.path}/when")
     fake.start("x", persona="hooks=late", session="")
-    fake.idle()
-    assert fake.heard() == []
-    fake.wait(lambda: "Stop" in fake.heard())
+    when = fake.path / "when"
+    heard = fake.wait(lambda: when.exists() and when.read_text().split())
+    assert float(heard[0]) > fake.told_of("prompt")[-1]["at"] + 0.5
 
 
 def test_a_conversation_goes_on_and_one_that_is_not_there_does_not(fake: Fake):

@@ -46,7 +46,7 @@ PERSONAS = (
 """How the agents are, one after the other, and from the first again."""
 
 STUCK = {"trust-dialog=always", "no-records"}
-"""The personas that never come to be ready: nobody answers its dialog, nothing tells of it."""
+"""The personas that may never be ready: nobody answers its dialog, nothing tells how it stands."""
 
 TEXTS = (
     "look at FAKE:work 0.05",
@@ -161,11 +161,10 @@ class Torture:
         while time.monotonic() - since < CALM:
             self.decide()
             found = [(one.number, one.stage.value, one.launch) for one in self.messages()]
-            if found != known:
+            typed = any(stage == Stage.TYPED for _, stage, _ in found)
+            if found != known or typed:
                 known, since = found, time.monotonic()
-            if any(one.stage is Stage.TYPED for one in self.messages()):
-                since = time.monotonic()
-            if not self._open():
+            if not typed and not self._open():
                 return
             assert time.monotonic() < end, f"messages still change: {self._open()}"
             time.sleep(0.2)

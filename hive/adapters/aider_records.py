@@ -1,4 +1,4 @@
-"""The two files of a launch by which aider tells what was typed into it, and that it is back."""
+"""The files of a launch by which aider tells what was typed into it, and what it answered."""
 
 from __future__ import annotations
 
@@ -6,8 +6,15 @@ import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from hive.core.aider import BACK, HISTORY, back, given
+from hive.core.aider import BACK, HISTORY, TALK, back, given, said
 from hive.core.signs import Sign
+
+
+_MOST = 1 << 18
+"""Bytes at the end of its talk with the model in which its answer is looked for."""
+
+_FULL = 1 << 20
+"""Bytes from which on that file, which has all of each request, is begun anew."""
 
 
 class AiderRecords:
@@ -23,6 +30,7 @@ class AiderRecords:
         self._launch = launch
         self._history = Path(env["HIVE_FOLDER"]) / HISTORY
         self._back = Path(env["HIVE_FOLDER"]) / BACK
+        self._talk = Path(env["HIVE_FOLDER"]) / TALK
         self._offset = 0
         self._told = 0.0
 
@@ -67,4 +75,17 @@ class AiderRecords:
         if at <= self._told:
             return ()
         self._told = at
-        return (back(self._launch, at),)
+        return (back(self._launch, at, self._answer()),)
+
+    def _answer(self) -> str:
+        """Give what it answered last. The file is only appended to, and opened for each entry."""
+        try:
+            with self._talk.open("rb+") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(0, size - _MOST))
+                talk = file.read().decode(errors="replace")
+                if size > _FULL:
+                    file.truncate(0)
+        except FileNotFoundError:
+            return ""  # it has not asked its model yet
+        return said(talk)

@@ -118,11 +118,21 @@ def _carry_out(record: dict[str, Any], patience: float, *, json: bool) -> None:
     elif not changes and not records:
         nothing = "nothing else to do" if new_limits else "nothing to do"
         output.say(f"{nothing}: {count(len(record['changes']), 'agent')} as wanted")
+        _tell_waiting(remote.ask("status", names=[])["agents"])
     elif patience:
         many = f"{count(len(changes), 'agent')} changed in {span(time.monotonic() - began)}"
         output.say(f"{many}: {_tally(records)}")
+        _tell_waiting(records)
     else:
         output.say(f"{count(len(changes), 'agent')} under way: `hive monitor` shows them")
+
+
+def _tell_waiting(records: list[dict[str, Any]]) -> None:
+    """Say what to do where agents wait for a person: a login, a dialog."""
+    many = sum(one["state"] == "waiting" for one in records)
+    if many:
+        waits = "waits" if many == 1 else "wait"
+        output.say(f"{count(many, 'agent')} {waits} for you: `hive inbox` says for what")
 
 
 def _as_wanted() -> set[str]:

@@ -204,7 +204,8 @@ def asked(name: str, letter: str) -> str:
 
 def receipt(one: Record) -> str:
     """Say how far a message is."""
-    return f"{one['message']} to {one['agent']}: {one['stage']}: {one['reason']}"
+    why = "" if one["reason"] == one["stage"] else f": {one['reason']}"
+    return f"{one['message']} to {one['agent']}: {one['stage']}{why}"
 
 
 def _text(rest: list[str], file: Path | None) -> str:

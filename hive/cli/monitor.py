@@ -22,6 +22,7 @@ from rich.live import Live
 
 from hive import screen
 from hive.cli import output, remote
+from hive.cli.see import asked
 from hive.errors import NotRunning, TimedOut
 
 REFRESH = 1.0
@@ -41,7 +42,8 @@ UP, DOWN = {"k", "\x1b[A", "\x1bOA"}, {"j", "\x1b[B", "\x1bOB"}
 def run() -> None:
     """Show everything until `q` or Ctrl-C."""
     if not output.interactive():
-        output.show(screen.status(remote.look("status", names=[]), time.time()), whole=True)
+        record = asked(remote.look("status", names=[]))
+        output.show(screen.status(record, time.time()), whole=True)
         return
     with _ending_cleanly(), _keys() as read:
         try:
@@ -73,7 +75,7 @@ def look(
 ) -> tuple[dict[str, Any], list[dict[str, Any]], str]:
     """Ask for everything; where nobody answers, give what was known, and a notice."""
     try:
-        seen: dict[str, Any] = remote.look("status", names=[])
+        seen: dict[str, Any] = asked(remote.look("status", names=[]))
         record = remote.look("events", names=[], after=0, limit=EVENTS, newest=True)
     except (NotRunning, TimedOut):
         if status is None:

@@ -99,7 +99,9 @@ def lines() -> Progress:
 
 def line(one: Record) -> str:
     """Say what an agent is, and why."""
-    return f"{one['agent']}  {one['state']}: {one['reason']}"
+    from hive.core.shown import told
+
+    return f"{one['agent']}  {one['state']}: {told(one)}"
 
 
 def _redrawn() -> Iterator[Progress]:

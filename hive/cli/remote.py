@@ -34,7 +34,8 @@ AWAY = 30.0
 POLL = 0.1
 """Seconds between two questions of one wait."""
 
-ENDED = frozenset({"failed", "stopped"})
+NOT_UP = frozenset({"failed", "stopped", "waiting"})
+"""The states that last, and in which what waits for an agent is not started."""
 
 Record = dict[str, Any]
 Progress = Callable[[list[Record]], None]
@@ -179,17 +180,19 @@ def late(records: list[Record], timeout: float, bad: list[Record]) -> TimedOut:
 
 def listed(records: list[Record]) -> str:
     """Give each agent on a line of its own, with its state and the reason."""
-    return "".join(f"\n    {one['agent']}  {one['state']}: {one['reason']}" for one in records)
+    from hive.core.shown import told
+
+    return "".join(f"\n    {one['agent']}  {one['state']}: {told(one)}" for one in records)
 
 
 def hopeless(status: Record) -> set[str]:
     """Name the agents (ids) that do not come up unless a person helps.
 
-    Their team is held, or what they wait for has failed or is down.
+    Their team is held, or what they wait for has failed, is down, or waits for a person itself.
     """
     held = {(team["project"], team["team"]) for team in status["teams"] if team["held"]}
     wanted = [one for one in status["agents"] if one["wanted"] != "removed"]
-    gone = {one["id"] for one in wanted if one["settled"] and one["state"] in ENDED}
+    gone = {one["id"] for one in wanted if one["settled"] and one["state"] in NOT_UP}
     stuck = {
         one["id"]
         for one in wanted

@@ -31,7 +31,17 @@ def status(names: AnyNames = None, json: Json = False) -> None:
         return
     from hive import screen
 
-    output.show(screen.status(record, time.time()), whole=True)
+    output.show(screen.status(asked(record), time.time()), whole=True)
+
+
+def asked(record: Record) -> Record:
+    """Give a status with how many things wait for a person (`inbox`).
+
+    A supervisor of an older hive, which knows nothing of conversations, is not asked.
+    """
+    if not any("queue" in one for one in record["agents"]):
+        return record
+    return {**record, "inbox": len(remote.look("inbox")["items"])}
 
 
 def monitor(json: Json = False) -> None:

@@ -211,7 +211,9 @@ class Worker:
         with suppress(OSError, termios.error):
             termios.tcdrain(1)
         try:
-            lines: list[str] = self._ask("logs", name=self._me["agent"], lines=200)["lines"]
+            args = {"name": self._me["agent"], "lines": 200}
+            answer = reach.ask("logs", args, environ=os.environ, timeout=PATIENCE)
+            lines: list[str] = answer["lines"]
         except HiveError:
             return []  # the exit code says the most
         return lines

@@ -19,7 +19,9 @@ from hive.core.signs import Sign, Source, Turn, marks
 PRELUDE = "prelude.md"
 HISTORY = "input.history"
 BACK = "back"
+TALK = "talk.log"
 
+_ANSWER = "ASSISTANT "
 _ASIDE = re.compile(r"[/!]|(y|yes|n|no|a|all|s|skip|d|don't)\Z", re.IGNORECASE)
 """How a line begins that is no prompt: a command of its own, or the answer to a question."""
 
@@ -30,7 +32,10 @@ def wire(order: Order) -> Outfit:
     back = f": >{shlex.quote(f'{folder}/{BACK}')}"
     mine = Outfit(
         args=("--notifications", "--notifications-command", back),
-        env={"AIDER_INPUT_HISTORY_FILE": f"{folder}/{HISTORY}"},
+        env={
+            "AIDER_INPUT_HISTORY_FILE": f"{folder}/{HISTORY}",
+            "AIDER_LLM_HISTORY_FILE": f"{folder}/{TALK}",
+        },
         files={PRELUDE: f"{given}\n"} if given else {},
     )
     return mine.plus(plain(order))
@@ -57,10 +62,19 @@ def given(history: str, launch: str, at: float) -> tuple[Sign, ...]:
     return tuple(_typed(re.sub(r"^\+", "", one, flags=re.MULTILINE), launch, at) for one in entries)
 
 
-def back(launch: str, at: float) -> Sign:
-    """Give the sign that it is back at its prompt."""
+def back(launch: str, at: float, answer: str = "") -> Sign:
+    """Give the sign that it is back at its prompt, with what it has answered."""
     text = "it is back at its prompt"
-    return Sign(launch=launch, source=Source.RECORDS, at=at, turn=Turn.READY, text=text)
+    return Sign(
+        launch=launch, source=Source.RECORDS, at=at, turn=Turn.READY, text=text, answer=answer
+    )
+
+
+def said(talk: str) -> str:
+    """Give its latest answer: it logs its talk with the model, each row behind who says it."""
+    answer = talk.rpartition("\nLLM RESPONSE ")[2] if "\nLLM RESPONSE " in talk else ""
+    rows = [row for row in answer.splitlines() if row.startswith(_ANSWER)]
+    return "\n".join(row.removeprefix(_ANSWER) for row in rows).strip()
 
 
 def _typed(text: str, launch: str, at: float) -> Sign:

@@ -16,7 +16,7 @@ from hive.core import gate
 from hive.core.lines import body, clean, file, is_typed, line, plain, unfit
 from hive.core.messages import OVER, Message, Stage
 from hive.core.moves import Enter, Look, Mark, Move, Paste, Seat, Wait
-from hive.core.signs import Condition, Glimpse, Source, Turn
+from hive.core.signs import Condition, Ear, Glimpse, Source, Turn
 
 __all__ = [
     "Enter", "Look", "Mark", "Move", "Paste", "Seat", "Wait", "body", "clean", "decide",
@@ -324,7 +324,7 @@ def _over(message: Message, seat: Seat, now: float) -> bool:
         return False
     if seat.ear.ended > message.submitted:
         return True
-    if seat.profile.tells:
+    if seat.profile.turns:
         return now >= max(one.since, message.submitted) + LATE
     return one.since > message.submitted or now >= message.submitted + seat.profile.typing.proof
 
@@ -354,6 +354,12 @@ def _submitted(message: Message, seat: Seat, now: float) -> Move:
         reason=why,
         since=now,
         answered=seat.ear.ended if told else now,
-        result=message.result or (seat.ear.answer if told else ""),
+        result=message.result or _answer(message, seat.ear),
     )
     return Mark(after=after, why=why)
+
+
+def _answer(message: Message, ear: Ear) -> str:
+    """Give what the agent said last, if it did since it got the message."""
+    at = max(ear.ended, ear.told.get("answer", 0.0))
+    return ear.answer if at > message.submitted else ""

@@ -22,6 +22,9 @@ __all__ = ["hear", "is_shell", "judge"]
 STEADY = 20.0
 """Seconds for which what shows must say ready where nothing better has said anything."""
 
+SOON = 2.0
+"""The same for what tells nothing of itself before its first prompt."""
+
 AGREED = 60.0
 """Seconds for which title and screen must both say ready against a hook that says working."""
 
@@ -50,8 +53,8 @@ _FORBIDS: Mapping[str, str] = {
 """What closes the gate whatever else is said, in this order, and how it is named."""
 
 _ADDS = (*_FORBIDS, Sub.MODEL)
-_NOTICES = frozenset({Sub.LOGIN, Sub.FULL, Sub.USAGE, Sub.MODEL})
-"""What stays on a screen after it was over."""
+NOTICES = frozenset({Sub.LOGIN, Sub.FULL, Sub.USAGE, Sub.MODEL})
+"""What stays on a screen after it was over: `judge` alone says whether it is."""
 
 _BOTH = [Turn.READY, Turn.READY]
 
@@ -84,7 +87,7 @@ def judge(
         sign = Sign(launch=ear.launch, source=Source.PROCESS, at=now, text="its process has ended")
         return _condition(ear, sign, "dead", evidence, now, before)
     edge = _edge(ear, now)
-    if profile.tells:
+    if profile.turns:
         base = _told(ear, edge, shown, profile, now, started)
     else:
         base = _guessed(ear, glimpse, shown, profile, now)
@@ -157,7 +160,8 @@ def _told(
             return works[0]
     if base is None:
         since = max((one.at for one in shown.values()), default=now)
-        if set(turns) == {Turn.READY} and now - max(since, started) >= STEADY:
+        steady = SOON if profile.silent else STEADY
+        if set(turns) == {Turn.READY} and now - max(since, started) >= steady:
             return _despite(next(iter(shown.values())), profile)
     elif base.turn is Turn.WORKING and profile.records == "none" and turns == _BOTH:
         since = max(base.at, ear.worked, *(one.at for one in shown.values()))
@@ -208,7 +212,7 @@ def _added(ear: Ear, base: Sign | None, shown: Mapping[Source, Sign], now: float
             text=text,
         )  # fmt: skip
     for sign in shown.values():
-        if sign.sub in _NOTICES and _is_past(sign, base, ear, now):
+        if sign.sub in NOTICES and _is_past(sign, base, ear, now):
             continue
         if sign.sub in _ADDS or sign.turn is Turn.WORKING:
             yield sign

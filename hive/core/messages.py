@@ -40,7 +40,8 @@ class Message:
     was typed into, `typed` when; `enters` counts Enter. `proof` is the agent's own evidence that
     it arrived. `outcome` is what the agent reported of it: `done`, `failed` or "", with `result`
     in words and `confidence` from 0 to 1 (None: not told). `kind` is `brief` for an agent's first
-    prompt, `note` for what hive itself says (a nudge, "go on"), else `task`.
+    prompt, `note` for what hive itself says (a nudge, "go on"), else `task`. `way` is `hook` where
+    it was handed to a hook at the end of a turn, else "".
     """
 
     number: int
@@ -62,6 +63,7 @@ class Message:
     result: str = ""
     confidence: float | None = None
     tries: int = 0
+    way: Literal["", "hook"] = ""
     version: int = 0
 
     @property

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from hive.core import screens
+from hive.core.judge import NOTICES
 from hive.core.messages import Message
 from hive.core.profile import Profile
 from hive.core.signs import Condition, Ear, Glimpse, Turn
@@ -85,11 +86,12 @@ def looked(
     """Give the seat as a fresh look shows it.
 
     The screen may say that it works or waits, and so forbid typing; it never opens the gate. One
-    that tells how it stands knows better than its screen whether it works.
+    that tells how it stands knows better than its screen whether it works. Whether a notice that
+    still stands there is over was judged already.
     """
     shown = screens.read(rows, seat.profile)
-    asks = shown.turn in {Turn.WAITING, Turn.LIMITED}
-    works = shown.turn is Turn.WORKING and not seat.profile.tells
+    asks = shown.turn in {Turn.WAITING, Turn.LIMITED} and shown.sub not in NOTICES
+    works = shown.turn is Turn.WORKING and not seat.profile.turns
     condition = seat.condition
     if asks:
         condition = replace(condition, closed=condition.closed or shown.sub or shown.text)

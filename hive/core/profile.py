@@ -174,6 +174,11 @@ class Profile:
         """Whether it tells better than by its title and its screen whose turn it is."""
         return self.tells and not {self.wiring, self.records} <= {"none", "gemini"}
 
+    @property
+    def silent(self) -> bool:
+        """Whether it tells nothing of itself before its first prompt."""
+        return self.wiring in {"aider", "codex"}
+
 
 _PARTS = {
     "brief": Brief,

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hive.core.messages import Message, Stage
-from hive.core.signs import Turn
+from hive.core.signs import Sub, Turn
 from hive.core.talk import Talk
 from hive.core.voice import Voice
 
@@ -17,11 +17,15 @@ REFUSED = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class End:
-    """How an agent's latest launch ended: its name, its exit code, how many seconds it ran."""
+    """How an agent's latest launch ended: its name, its exit code, how many seconds it ran.
+
+    `asked` says that it was to end: then its code tells nothing.
+    """
 
     launch: str
     code: int | None
     ran: float
+    asked: bool = False
 
 
 def choose(voice: Voice, talk: Talk, end: End | None, fresh: str) -> tuple[str, bool]:
@@ -39,7 +43,7 @@ def choose(voice: Voice, talk: Talk, end: End | None, fresh: str) -> tuple[str, 
 
 def refused(talk: Talk, end: End | None) -> bool:
     """Whether the latest launch was to go on with the conversation and could not."""
-    if end is None or end.launch != talk.resumed:
+    if end is None or end.asked or end.launch != talk.resumed:
         return False
     return bool(end.code and end.code > 0) and end.ran < REFUSED
 
@@ -57,6 +61,6 @@ def first_prompt(voice: Voice) -> str:
 
 
 def cut_off(talk: Talk, messages: Iterable[Message]) -> bool:
-    """Whether its last launch ended in the middle of a turn."""
+    """Whether its last launch ended in the middle of a turn, or while it waited for a person."""
     unanswered = any(one.stage is Stage.SUBMITTED for one in messages)
-    return unanswered or talk.turn == Turn.WORKING
+    return unanswered or talk.turn == Turn.WORKING or talk.sub in {Sub.APPROVAL, Sub.QUESTION}

@@ -6,7 +6,9 @@ surface.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from hive.core.signs import Condition, Evidence, Sub, Turn
 from hive.core.world import Memory, State
@@ -58,6 +60,12 @@ def state(memory: Memory, shown: Shown | None) -> tuple[str, str, str, float]:
     return one.turn.value, one.sub, one.text, one.since
 
 
+def told(record: Mapping[str, Any]) -> str:
+    """Say why an agent is as its record says, its kind first: `dialog: Do you trust …`."""
+    sub, reason = record.get("sub"), str(record["reason"])
+    return f"{sub}: {reason}" if sub and not reason.startswith(sub) else reason
+
+
 def outlook(memory: Memory, shown: Shown | None) -> tuple[str, float | None] | None:
     """Say what hive does next in the conversation; None where its process says it."""
     if shown is None or not _speaks(memory, shown):
@@ -70,7 +78,7 @@ def outlook(memory: Memory, shown: Shown | None) -> tuple[str, float | None] | N
     if one.turn is Turn.LIMITED:
         return "has it go on when its usage limit ends", one.until or None
     if one.turn is Turn.WORKING:
-        waits = f", then gives it the next of {shown.queue} messages" if shown.queue else ""
+        waits = f", then gives it {_next_of(shown.queue)}" if shown.queue else ""
         return f"lets it work{waits}", None
     if one.sub in {Sub.FULL, Sub.LOGIN, Sub.MODEL}:
         return _HELP, None
@@ -81,8 +89,12 @@ def _ready(shown: Shown) -> tuple[str, float | None]:
     if not shown.queue:
         return "gives it the next message as soon as there is one", None
     if shown.closed:
-        return f"types the next of {shown.queue} messages once this is over: {shown.closed}", None
-    return f"types the next of {shown.queue} messages", None
+        return f"gives it {_next_of(shown.queue)} once this is over: {shown.closed}", None
+    return f"gives it {_next_of(shown.queue)}", None
+
+
+def _next_of(queue: int) -> str:
+    return "the message that waits" if queue == 1 else f"the next of {queue} messages"
 
 
 def _speaks(memory: Memory, shown: Shown) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from hive.core import guess, names, prelude, spec
 from hive.core.expand import Entry, Named, Place, Variables, levels
+from hive.core.judge import is_shell
 from hive.core.mistakes import Wrong, shown
 from hive.core.positions import Path
 from hive.core.prelude import Mate
@@ -151,7 +152,8 @@ def _cast(around: _Around, entry: Entry) -> tuple[Entry, list[Wrong]]:
     for agent in entry.agents:
         taught, wrong = _taught(around, entry, agent, profile)
         wrongs += wrong
-        agents.append(replace(agent, argv=words, voice=replace(voice, prelude=taught)))
+        voiced_agent = replace(agent, argv=words, voice=replace(voice, prelude=taught))
+        agents.append(replace(voiced_agent, stop=_stop(around, entry, profile, agent.stop)))
     return replace(entry, agents=tuple(agents)), wrongs
 
 
@@ -196,6 +198,14 @@ def _ungivable(entry: Entry, profile: Profile) -> Iterator[Wrong]:
         known = " and ".join(f"`{one}`" for one in dict.fromkeys(("ask", *profile.permission)))
         what = f"`permission` `{mode}` is none of a `{profile.name}`; it has {known}"
         yield Wrong(path=(*entry.path, "permission"), what=what)
+
+
+def _stop(around: _Around, entry: Entry, profile: Profile, stop: spec.Stop) -> spec.Stop:
+    """Give how an agent is asked to end: a shell at its prompt takes no notice of TERM."""
+    said = around.file.defaults.stop.model_fields_set | entry.table.stop.model_fields_set
+    if not is_shell(profile) or {"signal", "keys"} & said:
+        return stop
+    return replace(stop, signal="HUP")
 
 
 def _brief(around: _Around, entry: Entry, profile: Profile) -> tuple[str, list[Wrong]]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, tzinfo
 from typing import Any, Protocol
 
 from hive.core import aider, claude, codex, gemini, opencode
 from hive.core.outfit import Order, Outfit
 from hive.core.plain import plain
-from hive.core.signs import Sign
+from hive.core.resets import until
+from hive.core.signs import Sign, Turn
 
 
 class Wiring(Protocol):
@@ -42,11 +45,26 @@ def wire(order: Order) -> Outfit:
 
 
 def signs(
-    wiring: str, event: str, payload: Mapping[str, Any], launch: str, at: float
+    wiring: str,
+    event: str,
+    payload: Mapping[str, Any],
+    launch: str,
+    at: float,
+    zone: tzinfo = UTC,
 ) -> tuple[Sign, ...]:
-    """Translate what a hook tells; nothing where the program has none."""
+    """Translate what a hook tells; nothing where the program has none.
+
+    `zone` is that in which the program says when a usage limit ends.
+    """
     known = _WIRINGS.get(wiring)
-    return known.signs(event, payload, launch, at) if known else ()
+    found = known.signs(event, payload, launch, at) if known else ()
+    details = payload.get("error_details", "")
+    return tuple(
+        replace(one, until=one.until or until(f"{one.text} {details}", at, zone))
+        if one.turn is Turn.LIMITED
+        else one
+        for one in found
+    )
 
 
 def reply(wiring: str, event: str, allow: bool | None, text: str = "") -> str:

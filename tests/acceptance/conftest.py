@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -38,16 +37,11 @@ class Model:
             return json.load(answer)
 
     def given(self) -> Counter[str]:
-        """Say how often each message was given to it: rounds that follow another don't count."""
+        """Say how often each message stands in a conversation it was sent, at most."""
         found: Counter[str] = Counter()
-        for (user, _, _), times in self._rounds().items():
-            for name in re.findall(r"\[hive (m-\d+)\]", user):
-                found[name] = max(found[name], times)
+        for one in self.asked():
+            found |= Counter(one["marks"])
         return found
-
-    def _rounds(self) -> Counter[tuple[str, str, str]]:
-        asked = [one for one in self.asked() if one["tools"] or one["api"] == "chat"]
-        return Counter((one["user"], one["verb"], one["arg"]) for one in asked)
 
 
 @pytest.fixture
@@ -126,6 +120,12 @@ class Play:
             return eventually(reached, timeout, pause=0.2)
         except AssertionError:
             raise AssertionError(f"{name} never {stages}:\n{self.told(name)}") from None
+
+    def answered(self, name: str, text: str) -> dict[str, Any]:
+        """Wait until a message is answered, in these words."""
+        message = self.stage(name, "answered")
+        assert text in message["result"], self.told(name)
+        return message
 
     def asked(self, timeout: float = FAR) -> dict[str, Any]:
         """Wait until something waits for a person."""

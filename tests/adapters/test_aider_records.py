@@ -7,7 +7,7 @@ import os
 import pytest
 
 from hive.adapters.aider_records import AiderRecords
-from hive.core.aider import BACK, HISTORY
+from hive.core.aider import BACK, HISTORY, TALK
 from hive.core.signs import Turn
 
 AT = 1_795_282_983.5
@@ -56,3 +56,16 @@ def test_read_anew_it_says_the_same_at_last(records, folder):
     found = read(records)
     assert [one.heard for one in found] == [(1,), (2,), ()]
     assert max(found, key=lambda one: one.at).turn is Turn.READY
+
+
+def test_its_answer_comes_with_its_being_back_and_its_talk_does_not_grow_for_ever(records, folder):
+    talk = folder / TALK
+    long = "USER long\n" * 120_000
+    talk.write_text(f"TO LLM x\n{long}LLM RESPONSE y\nASSISTANT done\n")
+    write(folder / BACK, "", AT)
+    assert [one.answer for one in read(records)] == ["done"]
+    assert talk.stat().st_size == 0
+    talk.write_text("TO LLM x\nUSER b\nLLM RESPONSE y\nASSISTANT done again\n")
+    write(folder / BACK, "", AT + 1)
+    assert [one.answer for one in read(records)] == ["done again"]
+    assert talk.stat().st_size > 0

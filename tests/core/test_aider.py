@@ -6,7 +6,18 @@ import subprocess
 
 import pytest
 
-from hive.core.aider import BACK, HISTORY, PRELUDE, back, given, reply, signs, wire
+from hive.core.aider import (
+    BACK,
+    HISTORY,
+    PRELUDE,
+    TALK,
+    back,
+    given,
+    reply,
+    said,
+    signs,
+    wire,
+)
 from hive.core.outfit import Order
 from hive.core.profile import Consent, Profile
 from hive.core.signs import Source, Turn
@@ -39,7 +50,10 @@ def test_a_launch_is_dressed_by_arguments():
         "--no-check-update", "--no-gitignore", "--yes-always", "--read", "/f/1-a/prelude.md",
     )  # fmt: skip
     assert outfit.last == ()
-    assert outfit.env == {"AIDER_INPUT_HISTORY_FILE": f"/f/1-a/{HISTORY}"}
+    assert outfit.env == {
+        "AIDER_INPUT_HISTORY_FILE": f"/f/1-a/{HISTORY}",
+        "AIDER_LLM_HISTORY_FILE": f"/f/1-a/{TALK}",
+    }
     assert outfit.files == {PRELUDE: "You are one of a team.\n"}
     assert wire(order(prelude="")).files == {}
     assert "--read" not in wire(order(prelude="")).args
@@ -102,3 +116,32 @@ def test_back_at_its_prompt_it_is_ready():
 def test_it_has_no_hooks():
     assert signs("Stop", {}, "1-a", NOW) == ()
     assert reply("Stop", None, "go on") == ""
+
+
+TALKED = """\
+TO LLM 2026-11-21T17:43:02
+-------
+USER [hive m-1] begin
+LLM RESPONSE 2026-11-21T17:43:03
+ASSISTANT first
+TO LLM 2026-11-21T17:43:04
+-------
+ASSISTANT first
+USER [hive m-2] more
+LLM RESPONSE 2026-11-21T17:43:05
+ASSISTANT It is done:
+ASSISTANT 
+ASSISTANT     indented
+"""
+
+
+@pytest.mark.parametrize(
+    ("talk", "answer"),
+    [
+        pytest.param(TALKED, "It is done:\n\n    indented", id="the latest of two"),
+        pytest.param(TALKED[:90], "", id="none yet"),
+        pytest.param("", "", id="nothing"),
+    ],
+)
+def test_its_answer_is_read_from_its_talk_with_the_model(talk, answer):
+    assert said(talk) == answer

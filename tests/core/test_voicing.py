@@ -7,7 +7,7 @@ import pytest
 from hive.core import expand as expansion
 from hive.core.config import parse, read
 from hive.core.mistakes import placed, refusal
-from hive.core.profile import Brief, Profile
+from hive.core.profile import Brief, Profile, Typing
 from hive.core.spec import Agent
 from hive.core.voice import Server
 from hive.core.voicing import LONGEST_BRIEF, Known, is_path, texts, voiced
@@ -24,7 +24,9 @@ PROFILES = {
             brief=Brief(how="argv"),
             account="anthropic",
         ),
-        Profile(name="shell", programs=("sh",), brief=Brief(how="none")),
+        Profile(
+            name="shell", programs=("sh",), brief=Brief(how="none"), typing=Typing(form="{text}")
+        ),
         Profile(name="generic"),
     )
 }
@@ -80,6 +82,19 @@ def test_any_other_agent_has_none_and_runs_as_it_did(run):
 
     assert dev.voice is None
     assert dev.argv == ("sh", "-c", run)
+
+
+@pytest.mark.parametrize(
+    ("text", "signal"),
+    [
+        ("[teams.web.agents]\ndev = 'sh'", "HUP"),
+        ("[teams.web.agents]\ndev = 'claude'", "TERM"),
+        ("[teams.web.agents]\ndev = { run = 'sh', stop = { signal = 'KILL' } }", "KILL"),
+        ("[defaults]\nstop = { signal = 'INT' }\n[teams.web.agents]\ndev = 'sh'", "INT"),
+    ],
+)
+def test_a_shell_is_asked_to_end_by_what_it_heeds(text, signal):
+    assert voices(text)["web/dev"].stop.signal == signal
 
 
 def test_a_profile_that_is_named_counts_whatever_runs():

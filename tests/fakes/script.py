@@ -5,8 +5,8 @@ The newest user message scripts it, one directive a round (a round ends with a t
     FAKE:text TEXT        FAKE:slow SECONDS TEXT    FAKE:sh COMMAND      FAKE:tool NAME JSON
     FAKE:http STATUS [xN] FAKE:toolong              FAKE:hang SECONDS    FAKE:drop
 
-They stand apart by newlines or `;;`; in what is answered `\\n` is a new line. Without one the answer
-is an echo of what was said.
+They stand apart by newlines or `;;`; in what is answered `\\n` is a new line. Without one the
+answer is an echo of what was said.
 """
 
 from __future__ import annotations
