@@ -195,13 +195,12 @@ class Desk:
         if not text.strip():
             raise WrongInput("the question is empty", fix='hive ask "QUESTION"')
         asked = clean(text) + (f" [{' | '.join(options)}]" if options else "")
-        return self._once(uid, lambda: {"request": self._asked(agent, asked, me["launch"])})
-
-    def _asked(self, agent: Agent, asked: str, launch: str) -> str:
         new = Request(
-            number=0, kind="question", agent=agent.id, launch=launch, asked=asked, at=self.clock()
-        )
-        return self.talks.requests.ask(new).name
+            number=0, kind="question", agent=agent.id, launch=me["launch"], asked=asked,
+            at=self.clock(),
+        )  # fmt: skip
+        known = self.talks.post.answered(uid) if uid else None
+        return dict(known) if known else {"request": self.talks.requests.ask(new, uid).name}
 
     def reply(self, request: str, me: Me) -> Record:
         """Tell an agent what became of its question."""
@@ -232,20 +231,24 @@ class Desk:
         """Note that an agent has done what a message asked."""
         if confidence is not None and not 0 <= confidence <= 1:
             raise WrongInput(f"confidence must be from 0 to 1, not {confidence:g}")
-        return self._once(uid, lambda: self._reported(name, me, "done", result, confidence))
+        return self._reported(name, me, uid, "done", result, confidence)
 
     def task_fail(self, name: str, why: str, me: Me, uid: str = "") -> Record:
         """Note that an agent could not do what a message asked."""
-        return self._once(uid, lambda: self._reported(name, me, "failed", why))
+        return self._reported(name, me, uid, "failed", why)
 
     def _reported(
         self,
         name: str,
         me: Me,
+        uid: str,
         outcome: Literal["done", "failed"],
         text: str,
         confidence: float | None = None,
     ) -> Record:
+        known = self.talks.post.answered(uid) if uid else None
+        if known is not None:
+            return dict(known)
         now, one = self.clock(), self._mine(name, me)
         after = replace(
             one,
@@ -258,7 +261,7 @@ class Desk:
             answered=now,
             since=now,
         )
-        self.talks.outbox.change(after, f"the agent reports it {outcome}")
+        self.talks.outbox.change(after, f"the agent reports it {outcome}", uid)
         return {"task": one.name}
 
     def lock(self, name: str, me: Me, uid: str = "") -> Record:  # noqa: ARG002 - taken twice is held once
@@ -273,16 +276,6 @@ class Desk:
         if not self.talks.post.unlock(name, agent.id):
             raise WrongInput(f"you do not hold the lock `{name}`")
         return {"held": False, "by": ""}
-
-    def _once(self, uid: str, do: Callable[[], Record]) -> Record:
-        """Do it, unless it was done under this id: then give what was answered."""
-        known = self.talks.post.answered(uid) if uid else None
-        if known is not None:
-            return dict(known)
-        answer = do()
-        if uid:
-            self.talks.post.note(uid, answer, self.clock())
-        return answer
 
     def _who(self, me: Me) -> Agent:
         """Give the agent that speaks; raises WrongInput for one that can't prove it."""

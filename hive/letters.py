@@ -10,6 +10,7 @@ from typing import Any
 
 from hive.core import stall
 from hive.core.messages import Message, Request, Stage, Step
+from hive.core.shown import UNPROVEN
 from hive.core.signs import Sub
 from hive.core.wording import count
 from hive.views import VERSION, Record, iso, short
@@ -39,6 +40,7 @@ _WINDOW: dict[str, tuple[str, str, str]] = {
     Sub.MODEL: ("to choose a model that there is, in its window", _HERE, "hive attach {}"),
     Sub.FULL: ("to make room in its conversation, or to start a new one", _HERE, "hive attach {}"),
     Sub.BLOCKED: ("to help it on: it says that it is blocked", "it waits", 'hive send {} "…"'),
+    UNPROVEN: ("to look why it does nothing", "hive gives it its messages", "hive attach {}"),
     LEFT: ("to look why it does not go on", "hive leaves it alone", "hive attach {}"),
 }
 """By an agent's `sub`: what is asked of a person, what happens meanwhile, the command for it."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import platform
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -37,6 +38,9 @@ from hive.core.talk import Talk
 from hive.core.world import Memory, TeamMemory, Wanted
 from hive.errors import HiveError, NotRunning, WrongInput
 
+NOBODY = "no supervisor runs"
+"""Why nothing is typed, and nothing done next."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Known:
@@ -46,6 +50,7 @@ class _Known:
     memory: Mapping[str, Memory] = field(default_factory=dict)
     teams: Mapping[str, TeamMemory] = field(default_factory=dict)
     talks: Mapping[str, Talk] = field(default_factory=dict)
+    queues: Mapping[str, int] = field(default_factory=dict)
 
     def of(self, agent: str) -> Memory:
         return self.memory.get(agent, Memory(agent=agent))
@@ -59,7 +64,9 @@ class _Known:
             condition=talk.condition,
             profile=voice.profile.name,
             session=talk.session,
-            closed="no supervisor runs",
+            closed=NOBODY,
+            queue=self.queues.get(agent, 0),
+            next=(f"nothing: {NOBODY}; `hive deploy` starts one", None),
             tokens=talk.tokens,
             cost=sum(talk.spent.values()),
         )
@@ -111,7 +118,7 @@ class Offline:
             kept = store.post.message(found[1]) if store and found and found[0] == "m" else None
             if store is None or kept is None:
                 raise WrongInput(f"there is no message `{name}`", fix="hive events")
-            following = letters.outlook(kept, "no supervisor runs")
+            following = letters.outlook(kept, NOBODY)
             return letters.story(kept, store.post.story(kept.number), following)
 
     def request(self, name: str) -> dict[str, Any]:
@@ -330,6 +337,9 @@ class Offline:
                 memory=store.memory(),
                 teams=store.teams(),
                 talks=store.post.talks(),
+                queues=Counter(
+                    one.agent for one in store.post.messages(stages=[Stage.QUEUED.value])
+                ),
             )
 
 

@@ -19,6 +19,7 @@ from hive.adapters.errands import Done, Errands
 from hive.adapters.post import Post, Superseded
 from hive.adapters.typist import Typist
 from hive.core import gate
+from hive.core.delivery import LATE, UNHEARD
 from hive.core.hearing import hear
 from hive.core.lines import line as typed_line
 from hive.core.messages import HIVE, OVER, Message, Stage
@@ -142,9 +143,9 @@ class Outbox:
         )
         self.add([new], lines)
 
-    def change(self, after: Message, why: str) -> Message:
+    def change(self, after: Message, why: str, uid: str = "") -> Message:
         """Write a message's new stage. Raises Superseded where it is not as it was."""
-        (kept,) = self._post.change([(after, why)], time.time())
+        (kept,) = self._post.change([(after, why)], time.time(), uid)
         mine = [one for one in self._open.get(kept.agent, []) if one.number != kept.number]
         if kept.stage not in OVER or kept.lost:
             mine = sorted([*mine, kept], key=lambda one: one.number)
@@ -181,6 +182,8 @@ class Outbox:
 
         "" where there is none, or its hook can't.
         """
+        if Source.RECORDS not in line.ear.latest:
+            return ""  # nothing would tell that it arrived
         wiring = line.profile.wiring
         queued = [one for one in self.of(agent) if one.stage is Stage.QUEUED]
         closed = self._closed(agent) or line.memory.state is State.STOPPING
@@ -206,7 +209,13 @@ class Outbox:
             if not _is_handed(one, line) or 0 <= now - one.typed < HANDED:
                 continue
             told = line.ear.latest.get(Source.RECORDS)
-            if told is None or (told.turn is Turn.WORKING and told.at > one.typed):
+            if told is None:
+                if now - one.typed >= LATE:
+                    self.change(
+                        replace(one, stage=Stage.FAILED, reason=UNHEARD, since=now), UNHEARD
+                    )
+                continue
+            if told.turn is Turn.WORKING and told.at > one.typed:
                 continue
             why = "its hook did not pass it on"
             self.change(_anew(one, why, now), why)

@@ -105,9 +105,9 @@ class Requests:
         kept = self._post.settle(replace(one, channel="window"), "left to its window")
         self._open[kept.number] = kept
 
-    def ask(self, new: Request) -> Request:
-        """Put something to a person."""
-        kept = self._post.ask(new)
+    def ask(self, new: Request, uid: str = "") -> Request:
+        """Put something to a person, once under this `uid`."""
+        kept = self._post.ask(new, uid)
         self._open[kept.number] = kept
         return kept
 
@@ -206,8 +206,9 @@ def asks(line: Line) -> list[Ask]:
     one = line.condition
     if found or one.turn is not Turn.WAITING or one.sub != Sub.APPROVAL or line.look is None:
         return found
-    known = digest("screen", line.look.text)
-    return [Ask(key=f"{SCREEN}{known}", tool=line.look.text, detail="", digest=known)]
+    look = line.look
+    known = digest("screen", f"{look.text}\n{look.detail}" if look.detail else look.text)
+    return [Ask(key=f"{SCREEN}{known}", tool=look.text, detail=look.detail, digest=known)]
 
 
 def _is_premature(line: Line, ask: Ask, now: float) -> bool:
@@ -236,6 +237,8 @@ def _text(ask: Ask) -> str:
     """Say what is asked, exactly."""
     if ask.tool in QUESTIONS and ask.detail:
         return ask.detail
+    if ask.key.startswith(SCREEN):  # in rows, as they stand there
+        return f"{ask.tool}\n{ask.detail}".strip()
     return f"{ask.tool}: {ask.detail}" if ask.detail else ask.tool
 
 

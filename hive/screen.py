@@ -153,9 +153,16 @@ def why(record: Record, now: float) -> RenderableType:
     if record["certificate"]:
         parts += [Text(), certificate(record["certificate"])]
     if record["events"]:
-        parts += [Text(), Text("events", style="bold")]
-        parts += [_inset(event(found, named=False)) for found in record["events"]]
+        parts += [Text(), Text("events", style="bold"), _events(record["events"])]
     return Group(*parts)
+
+
+def _events(events: Iterable[Record]) -> Table:
+    """Draw events below one another; what takes several lines stays behind its time."""
+    table = grid("", "", headed=False)
+    for one in events:
+        table.add_row(Text(f"  {moment(one['time'])}"), _happened(one))
+    return folded(table)
 
 
 def certificate(record: Record) -> RenderableType:
@@ -179,15 +186,17 @@ def _largest(processes: Iterable[Record]) -> list[RenderableType]:
     ]
 
 
-def event(record: Record, *, named: bool = True, form: str = DAY) -> Text:
+def event(record: Record, *, form: str = DAY) -> Text:
     """Draw one event as a line."""
+    text = Text(f"{moment(record['time'], form)}  ")
+    text.append(f"{record['agent']}  ", style="bold")
+    return text.append_text(_happened(record))
+
+
+def _happened(record: Record) -> Text:
     kind = record["kind"]
     colour = "red" if kind in {"died", "failed", "killed", "held"} else COLOURS.get(kind, "")
-    text = Text(f"{moment(record['time'], form)}  ")
-    if named:
-        text.append(f"{record['agent']}  ", style="bold")
-    text.append(kind, style=colour)
-    return text.append(f"  {clean(record['text'])}")
+    return Text.assemble((kind, colour), f"  {clean(record['text'])}")
 
 
 def changes(record: Record) -> RenderableType:

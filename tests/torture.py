@@ -153,6 +153,11 @@ class Torture:
                 verb = self._lot.choice(["approve", "approve", "deny"])
                 self.decided += self._corner.run(verb, one["id"]).returncode == 0
 
+    def _typed(self) -> list[str]:
+        """Say of each message that is typed why it goes no further."""
+        typed = [one for one in self.messages() if one.stage is Stage.TYPED]
+        return [f"{one.name} {one.agent} {one.way} {one.kind}: {one.reason}" for one in typed]
+
     def settle(self, timeout: float = 120.0) -> None:
         """Wait until nothing more becomes of any message."""
         self._corner.hive("deploy", "--no-wait")
@@ -166,7 +171,7 @@ class Torture:
                 known, since = found, time.monotonic()
             if not typed and not self._open():
                 return
-            assert time.monotonic() < end, f"messages still change: {self._open()}"
+            assert time.monotonic() < end, f"still under way: {self._open()} {self._typed()}"
             time.sleep(0.2)
 
     def _open(self) -> list[Message]:

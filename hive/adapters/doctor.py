@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hive.adapters import channel, emergency, groups, scan, traps
+from hive.adapters import channel, emergency, groups, profiles, scan, traps
 from hive.adapters.machine import Machine
 from hive.adapters.state import SOCKET_BYTES, State, holder
 from hive.core.limits import reserve_of
@@ -344,6 +344,31 @@ def _logout(_patient: _Patient) -> Iterator[Finding]:
         )
 
 
+def _programs(patient: _Patient) -> Iterator[Finding]:
+    """Look which agent programs are installed, and whether hive was tried with them."""
+    try:
+        known = profiles.load(patient.environ)
+    except WrongInput as error:
+        what, fix = f"the profiles can't be read: {error.what}", "put that right"
+        yield Finding(ok=False, what=what, fix=error.fix or fix)
+        return
+    found = {
+        name: version
+        for name, version in profiles.versions(known, patient.environ).items()
+        if version
+    }
+    tried = [
+        f"{name} {version}" for name, version in found.items() if version in known[name].tested
+    ]
+    if tried:
+        yield Finding(ok=True, what=f"agent programs: {', '.join(tried)}")
+    for name, version in found.items():
+        if version not in known[name].tested:
+            told = version if version != profiles.UNKNOWN else "does not tell its version, which"
+            what = f"{name} {told} is none that hive was tried with"
+            yield Finding(ok=None, what=what, fix=f"to see what works: hive profile test {name}")
+
+
 _LOOKS: tuple[Callable[[_Patient], Iterator[Finding]], ...] = (
     _platform,
     _tmux,
@@ -354,6 +379,7 @@ _LOOKS: tuple[Callable[[_Patient], Iterator[Finding]], ...] = (
     _means,
     _memory,
     _logout,
+    _programs,
     _store,
     _supervisor,
     _servers,

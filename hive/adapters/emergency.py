@@ -8,6 +8,7 @@ What could not be done is said, never passed over.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import time
@@ -185,10 +186,11 @@ def _remove_files(state: State) -> list[str]:
     if is_dead(state.socket):
         paths.append(state.socket)
     said = [_removed(path) for path in paths]
-    if state.launches.is_dir() and not scan.processes(state).others and not scan.own(state):
-        left = [_removed(path) for path in state.launches.iterdir()]
-        said += [text for text in left if text.startswith("could not")]
-    return said
+    if scan.processes(state).others or scan.own(state):
+        return said
+    folders = [one for one in (state.launches, state.voices) if one.is_dir()]
+    left = [_removed(path) for folder in folders for path in folder.iterdir()]
+    return said + [text for text in left if text.startswith("could not")]
 
 
 def is_dead(path: Path) -> bool:
@@ -208,7 +210,10 @@ def is_dead(path: Path) -> bool:
 
 def _removed(path: Path) -> str:
     try:
-        path.unlink(missing_ok=True)
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
     except OSError as error:
         return f"could not remove {path}: {error.strerror}"
     return f"removed {path}"

@@ -74,11 +74,12 @@ class Post:
         return added
 
     def change(
-        self, changes: Sequence[tuple[Message, str]], at: float | None = None
+        self, changes: Sequence[tuple[Message, str]], at: float | None = None, uid: str = ""
     ) -> list[Message]:
         """Write messages over the versions they name, each with why; gives the new versions.
 
-        `at` is when that was decided, by default since when they are so.
+        `at` is when that was decided, by default since when they are so. `uid` is the deed that
+        the change of the first of them is.
 
         Raises `Superseded`, and changes nothing, where one is no longer of that version.
         """
@@ -89,6 +90,9 @@ class Post:
                 if not connection.execute(message.update().where(guard).values(values)).rowcount:
                     raise Superseded(one.name)
             _story(connection, changes, at)
+            if uid:
+                one = changes[0][0]
+                _deed(connection, uid, {"task": one.name}, at or one.since)
         return [replace(one, version=one.version + 1) for one, _ in changes]
 
     def open(self) -> dict[str, list[Message]]:
@@ -125,13 +129,15 @@ class Post:
         rows = self._rows(select(step).where(step.c.number == number).order_by(step.c.id))
         return [Step(at=row.at, stage=row.stage, why=row.why) for row in rows]
 
-    def ask(self, new: Request) -> Request:
-        """Keep a new request, and give it with its number."""
+    def ask(self, new: Request, uid: str = "") -> Request:
+        """Keep a new request, and give it with its number; `uid` is the deed that it is."""
         with self._file.writing() as connection:
             done = connection.execute(request.insert().values({**_request_row(new), "version": 1}))
             number = int(done.inserted_primary_key[0]) if done.inserted_primary_key else 0
             known = replace(new, number=number, version=1)
             _event(connection, known.agent, "asked", f"{known.name}: {known.asked}", known.at)
+            if uid:
+                _deed(connection, uid, {"request": known.name}, known.at)
         return known
 
     def settle(self, one: Request, why: str) -> Request:
@@ -194,6 +200,8 @@ class Post:
 
     def release(self, launches: Collection[str]) -> None:
         """Let go every lock that no launch of these holds."""
+        if all(launch in launches for _, _, launch, _ in self.locks()):
+            return
         with self._file.writing() as connection:
             connection.execute(delete(lock).where(lock.c.launch.not_in(launches)))
 

@@ -15,6 +15,7 @@ from hive.errors import HiveError
 TYPE_CHECKING = False  # what mypy takes for true; importing `typing` costs 6 ms
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Any
 
 OPTIONS = {
     "init": ("--template", "--force", "--json"),
@@ -57,6 +58,9 @@ OPTIONS = {
     "version": ("--json",),
 }  # fmt: skip
 """The long options of every command."""
+
+GROUPS = {"profile": "Agent programs: which there are, and how each is spoken to."}
+"""First words that are no command without a second one."""
 
 TEMPLATES = ("demo", "pipeline", "solo", "web")
 SHELLS = ("bash", "zsh", "fish")
@@ -128,6 +132,7 @@ def candidates(words: list[str]) -> dict[str, str]:
 def _possible(before: list[str], last: str) -> Mapping[str, str]:
     if not before:
         first = {word: text for word, text in COMMANDS.items() if " " not in word}
+        first |= {word: text for word, text in GROUPS.items() if word not in first}
         return {**first, "--help": "", "--version": ""} if last else first
     command, previous = _command(before), before[-1]
     if last.startswith("-"):
@@ -166,6 +171,23 @@ def _teams() -> list[str]:
     return _named("teams")
 
 
+def _profiles() -> list[str]:
+    from hive.adapters import profiles
+
+    try:
+        return sorted(profiles.sources(os.environ))
+    except HiveError:
+        return []
+
+
+def _asked(letter: str) -> list[str]:
+    """Give what waits for a person and has a name that begins so: `A7`, `Q8`, `m-31`."""
+    items = _answer("inbox").get("items", [])
+    return [
+        one["id"] for one in items if one["id"].startswith(letter) and one["id"] != one["agent"]
+    ]
+
+
 def _topics() -> list[str]:
     from hive.cli.pages import topics
 
@@ -173,14 +195,19 @@ def _topics() -> list[str]:
 
 
 def _named(kind: str) -> list[str]:
-    """Ask the supervisor for names; where it can't tell, nothing is offered."""
+    found: list[str] = _answer("names").get(kind, [])
+    return found
+
+
+def _answer(verb: str) -> dict[str, Any]:
+    """Ask the supervisor; where it can't tell, nothing is offered."""
     from hive.adapters.channel import ask
     from hive.adapters.state import locate
 
     try:
-        found: list[str] = ask(str(locate(os.environ).socket), "names", {}, timeout=ANSWER)[kind]
+        found: dict[str, Any] = ask(str(locate(os.environ).socket), verb, {}, timeout=ANSWER)
     except HiveError:
-        return []
+        return {}
     return found
 
 
@@ -202,6 +229,12 @@ _ARGUMENTS: dict[str, Callable[[], list[str]]] = {
     "events": _agents_and_teams,
     "attach": _agents_and_teams,
     "send": _agents_and_teams,
+    "approve": lambda: _asked("A"),
+    "deny": lambda: _asked("A"),
+    "answer": lambda: _asked("Q"),
+    "withdraw": lambda: _asked("m-"),
+    "profile show": _profiles,
+    "profile test": _profiles,
     "limits": _agents_and_teams,
     "limits set": _agents_and_teams,
     "limits advise": _agents_and_teams,

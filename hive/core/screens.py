@@ -31,7 +31,7 @@ _LONGEST = 120
 class Look:
     """What one screen or title says; `turn` is None where it says nothing that is known.
 
-    `text` is the row that says it. `draft` is what stands in the composer, "" where that is
+    `text` is the row that says it, `detail` what is asked for in rows of their own. `draft` is what stands in the composer, "" where that is
     empty, None where there is none to be seen.
     """
 
@@ -39,6 +39,7 @@ class Look:
     sub: str = ""
     text: str = ""
     draft: str | None = None
+    detail: str = ""
 
 
 _ASKS: tuple[tuple[str, Turn, str], ...] = (
@@ -72,7 +73,8 @@ def read(lines: Sequence[str], profile: Profile) -> Look:
     above, rest = text[:start].rstrip("\n"), text[start:]
     for kind, turn, sub in _ASKS:
         if row := _row(getattr(screen, kind), rest):
-            return Look(turn=turn, sub=sub, text=row, draft=draft)
+            detail = _detail(getattr(screen, kind), rest)
+            return Look(turn=turn, sub=sub, text=row, draft=draft, detail=detail)
     for kind, turn, sub in _TELLS:
         if row := _row(getattr(screen, kind), rest) or _row(getattr(screen, kind), above):
             return Look(turn=turn, sub=sub, text=row, draft=draft)
@@ -182,3 +184,12 @@ def _row(patterns: Sequence[str], text: str) -> str:
             if row:
                 return row[:_LONGEST]
     return ""
+
+
+def _detail(patterns: Sequence[str], text: str) -> str:
+    """Give the rows of the group `detail` of the first pattern that fits, without their frames."""
+    found = next(filter(None, (_compiled(one).search(text) for one in patterns)), None)
+    if found is None or "detail" not in found.re.groupindex:
+        return ""
+    rows = (row.strip(_FRAME) for row in (found["detail"] or "").split("\n"))
+    return "\n".join(filter(None, rows))

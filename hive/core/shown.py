@@ -16,6 +16,9 @@ from hive.core.world import Memory, State
 STALLED = "stalled"
 """The state of an agent whose turn makes no progress."""
 
+UNPROVEN = "no sign of work"
+"""The kind of an agent that got its brief a while ago and has shown no work since."""
+
 _HELP = "waits for a person: `hive inbox` says for what"
 
 
@@ -56,7 +59,8 @@ def state(memory: Memory, shown: Shown | None) -> tuple[str, str, str, float]:
     if one.turn is None:
         return plain
     if shown.doubt:
-        return State.STARTING.value, "", shown.doubt, one.since
+        sub = UNPROVEN if shown.doubt.startswith(UNPROVEN) else ""
+        return State.STARTING.value, sub, shown.doubt, one.since
     return one.turn.value, one.sub, one.text, one.since
 
 

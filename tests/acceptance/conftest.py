@@ -63,6 +63,7 @@ class Play:
         self.work.mkdir()
         given = program.settings(corner.home, model.url)
         known = {key: text for key, text in corner.env.items() if not key.startswith(STRANGE)}
+        del known["NO_COLOR"]  # people mostly have colours
         path = f"{program.folder}{os.pathsep}{known['PATH']}"
         corner.env = {**known, "PATH": path, "LANG": "C.UTF-8", **given}
         self.sent = 0

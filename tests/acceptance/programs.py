@@ -112,7 +112,7 @@ PROGRAMS = (
     ),
     Program(
         name="aider", path=PLACE / "venv" / "aider" / "bin" / "aider", settings=_aider,
-        run="aider --model openai/fake-model", resumes=False,
+        run="aider --model openai/fake-model --edit-format diff", resumes=False,
         asks=_SUGGESTED.format("touch made"), shell=_SUGGESTED,
     ),
     Program(name="opencode", path=npm("opencode"), settings=_opencode, tool="hive_task_done"),

@@ -37,7 +37,12 @@ ASKING = replace(READY, turn=Turn.WAITING, sub="approval", text="Bash: ls")
         (RUNS, shown(replace(READY, turn=None)), ("ready", "", "it runs", 5.0)),
         (replace(RUNS, state=State.STOPPING), shown(), ("stopping", "", "it runs", 5.0)),
         (replace(RUNS, began=0.0), shown(), ("ready", "", "it runs", 5.0)),
-        (RUNS, shown(doubt="no sign of work"), ("starting", "", "no sign of work", 8.0)),
+        (
+            RUNS,
+            shown(doubt="no sign of work yet"),
+            ("starting", "no sign of work", "no sign of work yet", 8.0),
+        ),
+        (RUNS, shown(doubt="not yet"), ("starting", "", "not yet", 8.0)),
         (
             RUNS,
             shown(WORKING, doubt="no progress for 10m", step="nudge"),
@@ -53,7 +58,7 @@ def test_a_conversation_says_more_than_the_process_while_its_launch_runs(memory,
     ("talk", "text", "at"),
     [
         (shown(), "as soon as there is one", None),
-        (shown(queue=2), "types the next of 2", None),
+        (shown(queue=2), "gives it the next of 2", None),
         (shown(queue=2, closed="draft in the composer"), "draft in the composer", None),
         (shown(WORKING, queue=1), "lets it work, then", None),
         (shown(ASKING), "hive inbox", None),
