@@ -141,18 +141,19 @@ class Conversations:
         for agent, line in self.ears.lines.items():
             line.wrote = now if around.writes(agent) else line.wrote
         self._listen(now)
-        self.patience.watch(
-            self.ears.lines,
-            Around(
-                uses=around.uses,
-                talks=self.talks,
-                briefs=self.outbox.briefs(),
-                asking=self.requests.asking(),
-                asked=self.requests.keys(),
-                ceilings=around.ceilings,
-            ),
-            now,
+        self._watch(around, now)
+
+    def _watch(self, around: Measured, now: float) -> None:
+        """Take what steps are due against agents, each written down before."""
+        known = Around(
+            uses=around.uses,
+            talks=self.talks,
+            briefs=self.outbox.briefs(),
+            asking=self.requests.asking(),
+            asked=self.requests.keys(),
+            ceilings=around.ceilings,
         )
+        self.patience.watch(self.ears.lines, known, now)
         self._write_talks(self.ears.lines, now)
         self.patience.act(self.ears.lines, now)
 

@@ -129,10 +129,17 @@ def items(
     known = {one["id"]: one for one in agents}
     asking = [one for one in requests if one.state == "open"]
     asked: set[tuple[str, str]] = {(one.agent, one.kind) for one in asking}
+    own = {one.key.partition(":")[2]: one for one in asking if not one.launch}
+    spent = _spent(agents, own)
+    told = {record["id"] for _, record in spent}
     found = [
         *(_held(team, agents) for team in teams if team["held"]),
-        *_spent(agents),
-        *(_request(one, known.get(one.agent, {}), agents) for one in asking),
+        *spent,
+        *(
+            _request(one, known.get(one.agent, {}), agents)
+            for one in asking
+            if one.name not in told
+        ),
         *(_agent(one, agents) for one in agents if _stuck(one, asked)),
         *(_undelivered(one) for one in messages if one.stage is Stage.FAILED),
     ]
@@ -254,23 +261,33 @@ def _held(team: Record, agents: Sequence[Record]) -> _Item:
     return (TEAM, -len(members), since or ""), record
 
 
-def _spent(agents: Iterable[Record]) -> list[_Item]:
-    """Give a thing for each project whose budget is used up."""
+def _spent(agents: Iterable[Record], own: Mapping[str, Request]) -> list[_Item]:
+    """Give a thing for each project whose budget is used up.
+
+    `own` is what hive itself asks a person for each project.
+    """
     known: dict[str, list[Record]] = {}
     for one in agents:
         if (one.get("closed") or "").startswith(BUDGET):
             known.setdefault(one["project"], []).append(one)
     found = []
     for project, members in known.items():
+        asked, answer = (
+            "to raise its `budget` in hive.toml",
+            "hive deploy   # once the file says more",
+        )
+        if project in own:
+            asked = "what its agents may cost on top"
+            answer = f'hive answer {own[project].name} "$10"   # or raise `budget` in hive.toml'
         record = {
-            "id": project,
+            "id": own[project].name if project in own else project,
             "kind": "budget",
             "agent": project,
-            "asked": "to raise its `budget` in hive.toml",
+            "asked": asked,
             "why": members[0]["closed"],
             "since": None,
             "meanwhile": f"no message is given to {count(len(members), 'agent')}",
-            "answer": "hive deploy   # once the file says more",
+            "answer": answer,
         }
         found.append(((TEAM, -len(members), ""), record))
     return found

@@ -158,7 +158,8 @@ class Patience:
         """
         taken, self._taken = self._taken, []
         for agent, before in taken:
-            self._take(agent, lines[agent], before, lines, now)
+            if agent in lines:
+                self._take(agent, lines[agent], before, lines, now)
 
     def _take(
         self, agent: str, line: Line, before: Watch, lines: Mapping[str, Line], now: float

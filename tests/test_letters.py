@@ -311,6 +311,16 @@ def test_a_used_up_budget_is_asked_for_once_a_project():
     assert budget.used_up(20.4, 20.0) == why
 
 
+def test_what_hive_itself_asks_for_a_budget_is_listed_once_with_its_answer():
+    why = f"{letters.BUDGET}: $20.40 of $20.00"
+    own = replace(QUESTION, launch="", key="budget:Task", asked=f"{why}. Answer …")
+
+    (one,) = letters.items([own], [], [agent(closed=why)])
+
+    assert (one["id"], one["kind"], one["agent"], one["why"]) == ("Q8", "budget", "Task", why)
+    assert one["answer"].startswith('hive answer Q8 "$10"')
+
+
 WORDS = st.sampled_from([*map(str, Sub), "", letters.LEFT, "strange"])
 
 

@@ -16,7 +16,11 @@ from hive.adapters.store import Death, Event, Record, Store
 from hive.core.accounting import Sample
 from hive.core.limits import Ceiling, Limits, Portion
 from hive.core.limits import to_dict as ceiling_to_dict
+from hive.core.messages import PERSON, Message
+from hive.core.profile import Profile
 from hive.core.spec import Agent, Stop, to_dict
+from hive.core.talk import Talk
+from hive.core.voice import Voice
 from hive.core.world import Memory, TeamMemory, Wanted
 from hive.core.world import State as Word
 from hive.errors import HiveError, NotRunning, WrongInput
@@ -133,6 +137,31 @@ def test_logs_are_those_of_the_last_end(state):
 
     assert (record["source"], record["lines"]) == ("certificate", ["two", "three"])
     assert Offline(state).logs("frontend/pm")["lines"] == []
+
+
+def test_conversations_are_told_as_they_were_last_known(corner: Corner):
+    state = State(corner.state)
+    state.prepare()
+    dev = replace(DEV, voice=Voice(profile=Profile(name="claude")))
+    runs = replace(RUNS, agent=dev.id, launch="2-b")
+    talk = Talk(
+        agent=dev.id, launch="2-b", turn="waiting", sub="dialog", text="Trust it?", since=60
+    )
+    new = Message(number=0, agent=dev.id, sender=PERSON, text="Rebase", created=70.0, since=70.0)
+    with Store.open(state.db) as store:
+        store.want({dev.id: Wanted(agent=dev)})
+        store.record([Record(memory=runs)], 100.0)
+        store.post.remember([talk])
+        store.post.add([new])
+    offline = Offline(state)
+
+    (one,) = offline.status()["agents"]
+    (asked,) = offline.inbox()["items"]
+
+    assert (one["state"], one["sub"], one["queue"]) == ("waiting", "dialog", 1)
+    assert asked["meanwhile"] == "nothing is typed into it; 1 message waits with it"
+    assert "no supervisor runs" in offline.why("frontend/dev")["next"]["text"]
+    assert "no supervisor runs" in offline.message("m-1")["next"]["text"]
 
 
 def test_who_is_meant_by_no_name_or_by_many_is_refused(state):

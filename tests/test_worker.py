@@ -157,6 +157,8 @@ def test_commands_are_run_one_by_one_on_the_terminal(supervisor, window):
         done("exit code 0\non a terminal"),
         failed("exit code 3\ntwo", "m-2"),
     ]
+    asked = [args for verb, args in supervisor.asked if verb == "logs"]
+    assert {tuple(sorted(args)) for args in asked} == {("lines", "name")}
     one.shows("$ echo two\r\n> exit 3\r\ntwo\r\n")
     assert "\non a terminal\r\n" in one.text
     assert one.end() == 0

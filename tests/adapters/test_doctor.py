@@ -58,6 +58,19 @@ def test_a_machine_that_is_well_has_nothing_to_put_right(corner: Corner, state):
     assert about(found, "folder of yours alone").ok
 
 
+def test_agent_programs_are_told_with_their_versions(corner: Corner, tmp_path):
+    for name, version in (("claude", "2.1.197 (Claude Code)"), ("codex", "codex-cli 0.0.1")):
+        program = tmp_path / name
+        program.write_text(f"#!/bin/sh\necho '{version}'\n")
+        program.chmod(0o755)
+
+    found = look(corner, PATH=f"{tmp_path}:{corner.env['PATH']}")
+
+    assert about(found, "agent programs: claude 2.1.197").ok
+    untried = about(found, "codex 0.0.1 is none that hive was tried with")
+    assert (untried.ok, untried.fix) == (None, "to see what works: hive profile test codex")
+
+
 def test_where_hive_was_never_used_it_makes_nothing(corner: Corner):
     found = look(corner)
 

@@ -215,11 +215,11 @@ def test_files_that_nobody_uses_are_removed(state):
     with closing(socket.socket(socket.AF_UNIX)) as listener:
         listener.bind(str(state.socket))
     (state.launches / "1").write_text("SECRET=1")
+    (state.voices / "1-a" / "spool").mkdir(parents=True)
 
     said = cleanup(state)
 
-    assert sorted(path.name for path in state.root.iterdir()) == ["launches"]
-    assert not list(state.launches.iterdir())
+    assert sorted(path.name for path in state.root.rglob("*")) == ["launches", "voices"]
     assert {f"removed {state.lock}", f"removed {state.socket}"} <= set(said)
 
 

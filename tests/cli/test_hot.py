@@ -158,9 +158,17 @@ def test_the_options_that_tab_offers_are_those_of_the_commands():
         pytest.param(["limits", "set", "frontend/a"], {"frontend/a"}, id="a name after both"),
         pytest.param(["limits", "set", "--mem"], {"--memory", "--memory-soft"}, id="its options"),
         pytest.param(["limits", "--", "s"], set(), id="a name after a double dash"),
+        pytest.param(["prof"], {"profile"}, id="a first word that is no command alone"),
+        pytest.param(["profile", "show", "co"], {"codex", "copilot"}, id="a profile"),
+        pytest.param(["approve", ""], {"A7"}, id="an approval"),
+        pytest.param(["answer", ""], {"Q8"}, id="a question"),
+        pytest.param(["withdraw", ""], {"m-31"}, id="a message"),
     ],
 )
 def test_candidates(supervisor, words, found):
+    things = [("A7", "frontend/a"), ("Q8", "frontend/b"), ("m-31", "frontend/b"), ("Ada", "Ada")]
+    items = [{"id": name, "agent": who} for name, who in things]
+    supervisor.answers["inbox"] = {"items": items}
     supervisor.answers["names"] = {"agents": ["frontend/a", "frontend/b"], "teams": ["frontend"]}
 
     assert set(candidates(words)) == found

@@ -93,6 +93,14 @@ def test_status_ends_with_the_totals():
     assert lines[-1] == ("4 agents, cpu 200%, memory 153M: 1 failed · 1 backing-off · 2 ready")
 
 
+def test_how_many_messages_wait_is_drawn_where_any_do():
+    first, *lines = drawn(screen.status(status([agent(0, queue=3), agent(1, queue=0)]), NOON))
+
+    assert first.split()[:4] == ["agent", "state", "for", "queue"]
+    assert "  3  " in lines[0]
+    assert "queue" not in drawn(screen.status(status([agent(0, queue=0)]), NOON))[0]
+
+
 def test_a_limit_that_is_felt_stands_before_the_reason():
     lines = drawn(screen.status(status([agent(limit="held to 50%")]), NOON))
 
@@ -107,6 +115,8 @@ STRAIN = {"level": 1, "doing": "admits nothing", "why": "the load is 30", "since
     [
         pytest.param({"waiting": 1}, ["1 agent waits for room"], id="one waits"),
         pytest.param({"waiting": 3}, ["3 agents wait for room"], id="some wait"),
+        pytest.param({"inbox": 1}, ["1 thing waits for a person: `hive inbox`"], id="one asks"),
+        pytest.param({"inbox": 2}, ["2 things wait for a person: `hive inbox`"], id="two ask"),
         pytest.param({"strain": STRAIN}, ["hive admits nothing: the load is 30"], id="pressure"),
         pytest.param(
             {"strain": STRAIN, "waiting": 2},

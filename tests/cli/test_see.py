@@ -76,6 +76,9 @@ def test_news_is_what_was_not_there(seen, now, fresh):
         pytest.param(status(agent("a", "failed"), waiting("b", "a")), {"b"}, id="it failed"),
         pytest.param(status(agent("a", "stopped"), waiting("b", "a")), {"b"}, id="it is down"),
         pytest.param(
+            status(agent("a", "waiting"), waiting("b", "a")), {"b"}, id="it waits for a person"
+        ),
+        pytest.param(
             status(agent("a", "stopped", wanted="removed"), waiting("b", "a")),
             set(),
             id="it is being removed",
