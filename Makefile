@@ -31,8 +31,9 @@ simulate: ready  ## run the core through HOURS=2000 hours of faults in a made-up
 bench: ready  ## measure hive and, side by side, what others do
 	$(PYTEST) tests/bench -m bench -s -n 0 --timeout 3600 $(ARGS)
 
-acceptance: ready  ## the tests that run the whole tool, alone and in order
-	$(PYTEST) -v -n 0 tests/test_*.py $(ARGS)
+acceptance: ready  ## play an agent's whole history with each real program, and a fake model
+	.ci/agents
+	$(PYTEST) tests/acceptance -m acceptance -s -n 0 $(ARGS)
 
 clean:  ## remove what the targets above have made
 	rm -rf .venv .demo dist build .*_cache .hypothesis

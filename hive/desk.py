@@ -47,8 +47,8 @@ class Team(Protocol):
 class Desk:
     """Everything that is said to agents and by them.
 
-    `chosen` gives the agents (ids) that names mean, `records` what is known of
-    all agents and teams.
+    `chosen` gives the agents (ids) that names mean, `records` what is known of all agents and
+    teams, `caller` the agent whose process asks ("" for a person's).
     """
 
     root: Path
@@ -57,6 +57,7 @@ class Desk:
     chosen: Callable[[Sequence[str]], list[str]]
     records: Callable[[], tuple[list[Record], list[Record]]]
     clock: Callable[[], float]
+    caller: Callable[[], str] = lambda: ""
 
     def send(
         self,
@@ -131,16 +132,26 @@ class Desk:
 
     def decide(self, name: str, allow: bool, text: str = "") -> Record:
         """Allow or deny exactly what an approval shows."""
+        self._person()
         one = self._request(name, "approval")
         now = self.clock()
         return letters.decided(self.talks.decide(one, allow=allow, text=text, now=now))
 
     def answer(self, name: str, text: str) -> Record:
         """Answer an agent's question; the answer goes to it as a message."""
+        self._person()
         one = self._request(name, "question")
         if not text.strip():
             raise WrongInput("the answer is empty", fix=f'hive answer {name} "TEXT"')
         return letters.decided(self.talks.answer_to(one, clean(text), self.clock()))
+
+    def _person(self) -> None:
+        """Refuse what an agent's process asks for: only a person may answer for a person."""
+        agent = self.caller()
+        if agent:
+            short = agent.split("/", 1)[1]
+            what = f"`{short}` is an agent: what is asked of a person is answered by a person"
+            raise WrongInput(what, fix="end your turn: the answer comes as a message")
 
     def request(self, name: str) -> Record:
         """Tell all of a request."""

@@ -58,6 +58,7 @@ class Hive:
         self._clock = clock
         self._up_since = clock()
         self._environs: dict[str, Mapping[str, str]] = {}
+        self.asking: Callable[[], int] = lambda: 0
         self.ending = False
         self.changed = False
         keeper.environ = self._environ
@@ -69,6 +70,7 @@ class Hive:
             chosen=self._named,
             records=self._records,
             clock=clock,
+            caller=self._caller,
         )
         keeper.talks.answer = self.answer
 
@@ -295,6 +297,13 @@ class Hive:
         memory = self._keeper.memory.get(agent)
         wanted = self._keeper.wanted[agent]
         return bool(memory and memory.live and wanted.up and not memory.deadline)
+
+    def _caller(self) -> str:
+        """Give the agent whose process asks; "" for a person's."""
+        pid = self.asking()
+        trees = self._keeper.node.scan() if pid else {}
+        found = (agent for agent, tree in trees.items() if pid in {it.pid for it in tree.current})
+        return next(found, "")
 
     def _records(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         status = self.status()

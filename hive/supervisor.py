@@ -71,6 +71,7 @@ class Supervisor:
         self._hive = Hive(self._keeper, time.time, state.root)
         self._selector = selectors.DefaultSelector()
         self._listener = self._listen()
+        self._hive.asking = lambda: self._listener.asking
         self._guard = guard.parent()
         self._orphaned = False
         self._ended = False

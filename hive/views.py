@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 from hive.core.admission import WAITING
 from hive.core.diff import Change
 from hive.core.outlook import how, outlook
+from hive.core.past import Death, Event
 from hive.core.restart import within
 from hive.core.shown import Shown, state
 from hive.core.shown import outlook as said
@@ -21,7 +22,7 @@ from hive.core.signs import Condition, Source
 from hive.core.spec import Agent, Probe
 from hive.core.units import as_text
 from hive.core.wording import span
-from hive.core.world import Holding, Memory, State, TeamMemory, Verdict, Wanted
+from hive.core.world import Memory, State, TeamMemory, Verdict, Wanted
 
 VERSION = 1
 """Grows when a field changes its meaning or goes away; new fields may come at any time."""
@@ -38,46 +39,6 @@ WAITS = frozenset({"waiting", "limited", "stalled"})
 Record = dict[str, Any]
 Strain = tuple[int, str, str, float]
 """Pressure on the machine: its level (0: none), what hive does about it, why, and since when."""
-
-
-class Death(Protocol):
-    """How a launch ended, as the store keeps it."""
-
-    @property
-    def at(self) -> float: ...  # noqa: D102
-    @property
-    def launch(self) -> str: ...  # noqa: D102
-    @property
-    def code(self) -> int | None: ...  # noqa: D102
-    @property
-    def cause(self) -> str: ...  # noqa: D102
-    @property
-    def asked(self) -> bool: ...  # noqa: D102
-    @property
-    def next(self) -> str: ...  # noqa: D102
-    @property
-    def restarts(self) -> int: ...  # noqa: D102
-    @property
-    def ran(self) -> float: ...  # noqa: D102
-    @property
-    def screen(self) -> str: ...  # noqa: D102
-    @property
-    def largest(self) -> tuple[Holding, ...]: ...  # noqa: D102
-
-
-class Event(Protocol):
-    """Something that happened, as the store keeps it; `agent` is an id, a team or empty."""
-
-    @property
-    def id(self) -> int: ...  # noqa: D102
-    @property
-    def at(self) -> float: ...  # noqa: D102
-    @property
-    def agent(self) -> str: ...  # noqa: D102
-    @property
-    def kind(self) -> str: ...  # noqa: D102
-    @property
-    def text(self) -> str: ...  # noqa: D102
 
 
 def iso(at: float) -> str:

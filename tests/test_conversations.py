@@ -101,17 +101,17 @@ class Team:
 def test_who_is_cut_off_goes_on_with_the_turn_once(corner: Corner) -> None:
     team = Team(corner, {"cut": "", "lost": "resume-missing"})
     for name in ("cut", "lost"):
-        team.begin(name, "FAKE:work 3")
+        team.begin(name, "FAKE:work 8")
 
     team.kill("cut")
     team.kill("lost")
 
-    one = team.answered("cut", "FAKE:work 3")
-    assert team.given("cut") == ["the brief", "FAKE:work 3", GO_ON]
+    one = team.answered("cut", "FAKE:work 8")
+    assert team.given("cut") == ["the brief", "FAKE:work 8", GO_ON]
     assert len(set(team.sessions("cut"))) == 1
     assert GO_ON[:20] in one.result  # what was answered is what came of going on
-    team.answered("lost", "FAKE:work 3")
-    assert team.given("lost") == ["the brief", "FAKE:work 3"] * 2
+    team.answered("lost", "FAKE:work 8")
+    assert team.given("lost") == ["the brief", "FAKE:work 8"] * 2
     assert len(set(team.sessions("lost"))) == 2
     assert team.message("lost", GO_ON).stage == "withdrawn"
 

@@ -145,7 +145,13 @@ def test_conversations_are_told_as_they_were_last_known(corner: Corner):
     dev = replace(DEV, voice=Voice(profile=Profile(name="claude")))
     runs = replace(RUNS, agent=dev.id, launch="2-b")
     talk = Talk(
-        agent=dev.id, launch="2-b", turn="waiting", sub="dialog", text="Trust it?", since=60
+        agent=dev.id,
+        launch="2-b",
+        turn="waiting",
+        sub="dialog",
+        text="Trust it?",
+        source="screen",
+        since=60.0,
     )
     new = Message(number=0, agent=dev.id, sender=PERSON, text="Rebase", created=70.0, since=70.0)
     with Store.open(state.db) as store:

@@ -1,4 +1,4 @@
-"""A hundred messages to agents of all kinds while hive is killed: none lost, none twice.
+"""Half a hundred messages to agents of all kinds while hive is killed: none lost, none twice.
 
 A failing run prints its seed; the moments themselves are the machine's.
 """
@@ -9,7 +9,7 @@ from tests import torture
 from tests.conftest import Corner
 
 SEED = 1
-SENDS = 100
+SENDS = 48
 
 
 def test_what_is_sent_comes_once_or_says_why_not_whoever_is_killed(corner: Corner) -> None:

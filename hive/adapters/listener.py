@@ -43,6 +43,7 @@ class _Client:
     """One connection: what came so far, what is still to be sent, since when it is silent."""
 
     link: socket.socket
+    pid: int = 0
     inbox: bytearray = field(default_factory=bytearray)
     outbox: memoryview | None = None
     quiet_since: float | None = None
@@ -51,7 +52,8 @@ class _Client:
 class Listener:
     """The supervisor's socket: 0600, in a directory of ours, its questions given to `answer`.
 
-    `answer(verb, args)` gives what can be JSON; a `HiveError` it raises goes to the client.
+    `answer(verb, args)` gives what can be JSON; a `HiveError` it raises goes to the client. While
+    it is asked, `asking` is the caller's pid (0: not known).
     Registers with `data=self`, so a loop can say `key.data.handle(key, events)`.
     """
 
@@ -65,6 +67,7 @@ class Listener:
         self._clients: dict[int, _Client] = {}
         self._selector: selectors.BaseSelector | None = None
         self._open = False
+        self.asking = 0
         try:
             _clear(self._path)
             self._server, self._identity = _bind(self._path)
@@ -142,11 +145,12 @@ class Listener:
             self._admit(False)
             return
         link.setblocking(False)
-        if not _ours(link):
+        pid, ours = _caller(link)
+        if not ours:
             log.warning("refused a call from another user")
             link.close()
             return
-        self._clients[link.fileno()] = _Client(link=link)
+        self._clients[link.fileno()] = _Client(link=link, pid=pid)
         self._loop.register(link, selectors.EVENT_READ, self)
         self._admit(len(self._clients) < CROWD)
 
@@ -167,7 +171,9 @@ class Listener:
         client.inbox += chunk
         if b"\n" in chunk:
             line = bytes(client.inbox[: client.inbox.index(b"\n")])
+            self.asking = client.pid
             self._send(client, self._reply(line))
+            self.asking = 0
         elif len(client.inbox) > LONGEST:
             error = WrongInput(f"a question is longer than {LONGEST} bytes", fix="ask for less")
             self._send(client, _refusal(error))
@@ -270,10 +276,13 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return None
 
 
-def _ours(link: socket.socket) -> bool:
-    """Say whether the caller is our user or root; off Linux the file's mode says so."""
+def _caller(link: socket.socket) -> tuple[int, bool]:
+    """Give the caller's pid (0 where that is not known), and whether it is our user or root.
+
+    Off Linux the file's mode says so.
+    """
     if sys.platform != "linux":
-        return True
+        return 0, True
     credentials = link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    _, uid, _ = struct.unpack("3i", credentials)
-    return uid in {0, os.geteuid()}
+    pid, uid, _ = struct.unpack("3i", credentials)
+    return pid, uid in {0, os.geteuid()}

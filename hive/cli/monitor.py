@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 
 from rich.live import Live
 
-from hive import screen
+from hive import screen, screen_monitor
 from hive.cli import output, remote
 from hive.cli.see import asked
 from hive.errors import NotRunning, TimedOut
@@ -54,13 +54,13 @@ def run() -> None:
 
 def _loop(read: Keys) -> None:
     console = output.console()
-    view = screen.View()
+    view = screen_monitor.View()
     status, events, notice = look(None, [])
     with Live(console=console, screen=True, auto_refresh=False) as live:
         looked = time.monotonic()
         while True:
             view = replace(view, width=console.width, height=console.height, notice=notice)
-            live.update(screen.monitor(status, events, view, time.time()), refresh=True)
+            live.update(screen_monitor.monitor(status, events, view, time.time()), refresh=True)
             for key in read(max(0.0, looked + REFRESH - time.monotonic())):
                 if key == "q":
                     return
@@ -84,7 +84,7 @@ def look(
     return seen, record["events"], "" if seen["supervisor"] else AWAY
 
 
-def turned(view: screen.View, key: str) -> screen.View:
+def turned(view: screen_monitor.View, key: str) -> screen_monitor.View:
     """Give the view after a key was typed."""
     if key == "a":
         return replace(view, everything=not view.everything, offset=0)

@@ -343,6 +343,8 @@ def _submitted(message: Message, seat: Seat, now: float) -> Move:
     told = seat.ear.ended > message.submitted
     if message.outcome:
         why = f"reported {message.outcome}"
+    elif seat.profile.pauses and (move := _asking(seat, now)):
+        return move
     elif _over(message, seat, now):
         why = "answered" if told else "its turn is over"
         why += f": {seat.condition.sub}" if seat.condition.sub else ""
@@ -357,6 +359,16 @@ def _submitted(message: Message, seat: Seat, now: float) -> Move:
         result=message.result or _answer(message, seat.ear),
     )
     return Mark(after=after, why=why)
+
+
+def _asking(seat: Seat, now: float) -> Move | None:
+    """Wait while it may have asked something rather than ended its turn: its screen tells."""
+    drawn = seat.ear.ended + PACE
+    if now < drawn:
+        return Wait(reason="it may ask something", until=drawn)
+    if seat.looked < drawn:
+        return Look()
+    return Wait(reason=seat.condition.closed) if seat.condition.closed else None
 
 
 def _answer(message: Message, ear: Ear) -> str:

@@ -179,6 +179,11 @@ class Profile:
         """Whether it tells nothing of itself before its first prompt."""
         return self.wiring in {"aider", "codex"}
 
+    @property
+    def pauses(self) -> bool:
+        """Whether it tells of a question in the middle of a turn as it tells of the turn's end."""
+        return self.records == "aider"
+
 
 _PARTS = {
     "brief": Brief,

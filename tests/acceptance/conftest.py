@@ -129,8 +129,12 @@ class Play:
         return message
 
     def asked(self, timeout: float = FAR) -> dict[str, Any]:
-        """Wait until something waits for a person."""
-        found = lambda: self.corner.json("inbox")["items"]
+        """Wait until it asks a person to allow something."""
+
+        def found() -> list[dict[str, Any]]:
+            items = self.corner.json("inbox")["items"]
+            return [one for one in items if one["kind"] == "approval" and one["id"][:1] == "A"]
+
         try:
             return eventually(found, timeout, pause=0.2)[0]
         except AssertionError:

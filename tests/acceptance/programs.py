@@ -24,7 +24,8 @@ class Program:
 
     `asks` is what has the model call a tool that a person must allow; it makes the file `made`.
     `shell` has it run a command. `tool` is how hive's `task_done` is called, "" where it can't
-    be. `permission` is the mode it is played in. `resumes` says that its conversation goes on
+    be. `permission` is the mode it is played in. `unasked` says
+    that hive's own command needs no approval. `resumes` says that its conversation goes on
     after its death.
     """
 
@@ -36,6 +37,7 @@ class Program:
     shell: str = "FAKE:sh {}"
     tool: str = ""
     permission: str = "ask"
+    unasked: bool = True
     resumes: bool = True
 
     @property
@@ -112,7 +114,7 @@ PROGRAMS = (
     ),
     Program(
         name="aider", path=PLACE / "venv" / "aider" / "bin" / "aider", settings=_aider,
-        run="aider --model openai/fake-model --edit-format diff", resumes=False,
+        run="aider --model openai/fake-model --edit-format diff", resumes=False, unasked=False,
         asks=_SUGGESTED.format("touch made"), shell=_SUGGESTED,
     ),
     Program(name="opencode", path=npm("opencode"), settings=_opencode, tool="hive_task_done"),

@@ -11,7 +11,7 @@ import pytest
 
 from hive.cli import hot, monitor, output, remote, see
 from hive.errors import TimedOut
-from hive.screen import View
+from hive.screen_monitor import View
 
 
 def agent(name: str, state: str = "ready", **changes: Any) -> dict[str, Any]:
@@ -76,7 +76,9 @@ def test_news_is_what_was_not_there(seen, now, fresh):
         pytest.param(status(agent("a", "failed"), waiting("b", "a")), {"b"}, id="it failed"),
         pytest.param(status(agent("a", "stopped"), waiting("b", "a")), {"b"}, id="it is down"),
         pytest.param(
-            status(agent("a", "waiting"), waiting("b", "a")), {"b"}, id="it waits for a person"
+            status(agent("a", "waiting", settled=True), waiting("b", "a")),
+            {"b"},
+            id="it waits for a person",
         ),
         pytest.param(
             status(agent("a", "stopped", wanted="removed"), waiting("b", "a")),
