@@ -33,7 +33,7 @@ bench: ready  ## measure hive and, side by side, what others do
 
 acceptance: ready  ## play an agent's whole history with each real program, and a fake model
 	.ci/agents
-	$(PYTEST) tests/acceptance -m acceptance -s -n 0 $(ARGS)
+	$(PYTEST) tests/acceptance -m acceptance -n 2 --dist worksteal --durations 0 $(ARGS)
 
 clean:  ## remove what the targets above have made
 	rm -rf .venv .demo dist build .*_cache .hypothesis

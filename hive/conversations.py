@@ -235,7 +235,7 @@ class Conversations:
             known = talked(before, line)
             if known != before:
                 after.append(known)
-                if (before.turn, before.sub) != (known.turn, known.sub):
+                if known.turn and (before.turn, before.sub) != (known.turn, known.sub):
                     text = f"{known.turn}{f' ({known.sub})' if known.sub else ''}: {known.text}"
                     self._news.append(Event(agent=agent, kind="talk", text=text, at=now))
         if after:

@@ -316,7 +316,7 @@ class Desk:
         agent = self._who(me)
         given = [] if name else [it for it in self.talks.outbox.of(agent.id) if it.launch]
         if not name and len(given) != 1:
-            what = f"{len(given)} messages are open for you"
+            what = f"{len(given) or 'no'} message{'s are' if given else ' is'} open for you"
             raise WrongInput(what, fix="name one, such as m-31" if given else "hive task next")
         one = self._message(name or given[0].name)
         if one.agent != agent.id:

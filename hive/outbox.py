@@ -122,7 +122,7 @@ class Outbox:
     def drop(self, agent: str, why: str, now: float) -> None:
         """Give up what waits for an agent that is gone for good."""
         for one in self.of(agent):
-            self.change(replace(one, stage=Stage.FAILED, reason=why, since=now), why)
+            self.change(replace(one, stage=Stage.WITHDRAWN, reason=why, since=now), why)
 
     def withdraw(self, one: Message, now: float) -> Message:
         """Take back a message. Raises HiveError where it may have gone already."""

@@ -148,7 +148,7 @@ class Trial:
         self.tell(f"starting `{self._program()}` in {self._folder}")
         self._hive("deploy", "--no-wait")
         record = self._watched()
-        found = _heard(record, self.profile, self._after, prompted=bool(self.prompt))
+        found = _heard(record, self.profile, self._after, prompted=False)
         if self.prompt and record["agent"]["state"] in UP:
             self.tell("giving it the prompt")
             told = self._prompted()
@@ -159,8 +159,11 @@ class Trial:
         return [*found, self._ended()]
 
     def _write(self) -> None:
-        """Write the file of a team of one."""
-        (self._folder / "work").mkdir()
+        """Write the file of a team of one, whose directory is a repository, as most are."""
+        work = self._folder / "work"
+        work.mkdir()
+        if shutil.which("git"):
+            subprocess.run(["git", "init", "-q", str(work)], env=dict(self.environ), check=True)
         run = json.dumps(self._program())
         lines = [
             'project = "Trial"',
@@ -234,7 +237,8 @@ class Trial:
         """Stop everything, and give what is left all the same, with the files it wrote here."""
         left: Record = self._hive("stop-all")["left"]
         work = self._folder / "work"
-        files = sorted(str(path.relative_to(work)) for path in work.rglob("*") if path.is_file())
+        found = (path.relative_to(work) for path in work.rglob("*") if path.is_file())
+        files = sorted(str(path) for path in found if path.parts[0] != ".git")
         return {**left, "files": files}
 
     def _remove(self) -> None:
@@ -277,8 +281,8 @@ def _heard(
     if not up and agent.get("sub") == "dialog":
         why += "; --trust has hive answer those that it knows"
     expected = {
-        "hook": profile.wiring != "none",
-        "records": profile.records != "none",
+        "hook": profile.hooks,
+        "records": profile.records != "none" and profile.turns,
         "title": bool(profile.title.ready or profile.title.working),
         "screen": bool(profile.screen.ready or profile.screen.composer),
     }

@@ -116,7 +116,7 @@ def test_what_waits_for_an_agent_that_is_gone_for_good_has_failed(room: Room):
     room.talks.forget(DEV)
 
     (one,) = room.store.post.messages()
-    assert (one.stage, one.reason) == (Stage.FAILED, "its agent was removed")
+    assert (one.stage, one.reason) == (Stage.WITHDRAWN, "its agent was removed")
     assert room.store.post.requests() == []
     assert room.talks.outbox.of(DEV) == []
 

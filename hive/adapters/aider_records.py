@@ -9,7 +9,6 @@ from pathlib import Path
 from hive.core.aider import BACK, HISTORY, TALK, back, given, said
 from hive.core.signs import Sign
 
-
 _MOST = 1 << 18
 """Bytes at the end of its talk with the model in which its answer is looked for."""
 

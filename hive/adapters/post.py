@@ -62,7 +62,7 @@ class Post:
                 number = int(done.inserted_primary_key[0]) if done.inserted_primary_key else 0
                 known = replace(one, number=number, version=1)
                 added.append(known)
-                _story(connection, [(known, why or f"queued: from {one.sender}")])
+                _story(connection, [(known, why or f"from {one.sender}")])
             if uid:
                 numbers = {"messages": [one.number for one in added]}
                 _deed(connection, uid, numbers, new[0].created)

@@ -296,6 +296,8 @@ def _entered(message: Message, seat: Seat, now: float) -> Move:
 
 def _deadline(message: Message, condition: Condition) -> float:
     """Give when hive stops waiting for a sign; a launch may come to be ready after Enter."""
+    if condition.turn in {Turn.WAITING, Turn.LIMITED}:
+        return float("inf")  # what it waits for comes first
     if condition.turn is None:
         return message.since + STARTING
     ready = condition.since if condition.turn is Turn.READY else 0.0
@@ -362,13 +364,11 @@ def _submitted(message: Message, seat: Seat, now: float) -> Move:
 
 
 def _asking(seat: Seat, now: float) -> Move | None:
-    """Wait while it may have asked something rather than ended its turn: its screen tells."""
-    drawn = seat.ear.ended + PACE
-    if now < drawn:
-        return Wait(reason="it may ask something", until=drawn)
-    if seat.looked < drawn:
+    """Wait while it asks something rather than has ended its turn: then it has no composer."""
+    if seat.looked < max(seat.ear.ended, now - PACE):
         return Look()
-    return Wait(reason=seat.condition.closed) if seat.condition.closed else None
+    closed = seat.condition.closed or (gate.NO_COMPOSER if seat.draft is None else "")
+    return Wait(reason=closed, until=now + PACE) if closed else None
 
 
 def _answer(message: Message, ear: Ear) -> str:

@@ -175,6 +175,11 @@ class Profile:
         return self.tells and not {self.wiring, self.records} <= {"none", "gemini"}
 
     @property
+    def hooks(self) -> bool:
+        """Whether it runs hive's hooks."""
+        return self.wiring in {"claude", "codex"}
+
+    @property
     def silent(self) -> bool:
         """Whether it tells nothing of itself before its first prompt."""
         return self.wiring in {"aider", "codex"}

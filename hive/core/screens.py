@@ -31,8 +31,8 @@ _LONGEST = 120
 class Look:
     """What one screen or title says; `turn` is None where it says nothing that is known.
 
-    `text` is the row that says it, `detail` what is asked for in rows of their own. `draft` is what stands in the composer, "" where that is
-    empty, None where there is none to be seen.
+    `text` is the row that says it, `detail` what is asked for in rows of their own. `draft` is
+    what stands in the composer, "" where that is empty, None where there is none to be seen.
     """
 
     turn: Turn | None = None

@@ -47,7 +47,9 @@ class Model:
 @pytest.fixture
 def model() -> Iterator[Model]:
     command = [sys.executable, str(ROOT / "tests" / "fakes" / "model.py")]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )  # it tells there of whoever hangs up
     assert process.stdout
     yield Model(process.stdout.readline().strip())
     process.kill()

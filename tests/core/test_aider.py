@@ -130,9 +130,9 @@ ASSISTANT first
 USER [hive m-2] more
 LLM RESPONSE 2026-11-21T17:43:05
 ASSISTANT It is done:
-ASSISTANT 
+ASSISTANT
 ASSISTANT     indented
-"""
+""".replace("ASSISTANT\n", "ASSISTANT \n")
 
 
 @pytest.mark.parametrize(

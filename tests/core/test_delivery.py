@@ -449,6 +449,27 @@ def test_evidence_of_a_message_behind_others_is_taken():
     assert found[1][1].after.stage is Stage.SUBMITTED
 
 
+@pytest.mark.parametrize(
+    ("draft", "looked", "closed", "move"),
+    [
+        pytest.param("", NOW - 6, "", Look, id="not looked at since"),
+        pytest.param(None, NOW, "", Wait, id="no composer yet"),
+        pytest.param("", NOW, "approval", Wait, id="it asks"),
+        pytest.param("", NOW, "", Mark, id="at its composer"),
+    ],
+)
+def test_what_tells_a_question_as_its_turns_end_is_looked_at_first(draft, looked, closed, move):
+    aider = replace(TUI, wiring="aider", records="aider")
+    place = seen(
+        draft,
+        aider,
+        ear=Ear(launch="1-a", ended=NOW - 5),
+        condition=ready(since=NOW - 5, closed=closed),
+    )
+    (found,) = [one for _, one in plan([submitted()], replace(place, looked=looked), NOW)]
+    assert isinstance(found, move)
+
+
 def test_seconds_that_pass_are_no_news():
     assert not delivery.is_news("a person typed 3 s ago", "a person typed 9 s ago")
     assert delivery.is_news("a person typed 3 s ago", "dialog")

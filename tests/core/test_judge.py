@@ -328,6 +328,22 @@ def test_what_shows_for_long(profile, look, after, signs, glimpse, result):
     assert told(steady(profile, look, after, *signs, **glimpse)) == result
 
 
+def test_what_tells_nothing_before_its_first_prompt_is_ready_sooner():
+    began = NOW - 500
+    early = replace(TELLS, wiring="codex")
+    for profile, ready in ((early, True), (TELLS, False)):
+        before = judged(profile=profile, title="R", now=began + 10, started=began)
+        then = judged(profile=profile, title="R", now=began + 12.5, started=began, before=before)
+        assert (then.turn is READY) is ready
+
+
+def test_records_that_do_not_tell_whose_turn_it_is_leave_that_to_what_shows():
+    profile = replace(TELLS, wiring="gemini", records="gemini")
+    assert told(judged(profile=profile, title="R"))[0] is READY
+    assert told(judged(profile=profile, title="W"))[0] is WORKING
+    assert told(judged(profile=profile, title="R", look=MENU))[3] == "approval"
+
+
 def test_it_says_which_better_source_is_silent():
     assert steady(TELLS, IDLE, STEADY).text == (
         "its screen says ready; its hooks and records are silent"
