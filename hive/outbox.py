@@ -57,6 +57,9 @@ _log = logging.getLogger("hive")
 HANDED = 10.0
 """Seconds in which a message that was handed to a hook shows in the program's records."""
 
+POSTING = 0.2
+"""Seconds between two looks at what became of what was posted."""
+
 POSTED = "opencode"
 """The wiring of programs that take their messages over HTTP."""
 
@@ -249,6 +252,8 @@ class Outbox:
         self.due = min(now + (LOOK if waits else IDLE), now + IDLE if due is None else due)
         for agent in posting & seats.keys():
             self._post_next(agent, lines[agent], seats[agent][0], now)
+        if self._posted:
+            self.due = min(self.due, now + POSTING)
 
     def close(self) -> None:
         """Wait for nothing any more."""

@@ -98,8 +98,8 @@ class Play:
             raise AssertionError(f"never {states}:\n{self.told()}") from None
 
     def send(self, text: str) -> str:
-        """Send it a message; gives its name."""
-        (one,) = self.corner.json("send", "play/one", text)["messages"]
+        """Send it a message; gives its name. A program may put a mark of its own behind it."""
+        (one,) = self.corner.json("send", "play/one", f"{text};;")["messages"]
         self.sent = int(one["message"].removeprefix("m-"))
         return one["message"]
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -29,7 +31,8 @@ def test_a_whole_history(play: Play):
     past("an approval")
     reports_by_tool(play)
     past("a report by MCP")
-    reports_by_command(play)
+    reports_by_command(play, "hive")
+    reports_by_command(play, str(Path(sys.executable).with_name("hive")))
     past("a report by command")
     outlasts_a_refusal(play)
     past("a 429")
@@ -77,8 +80,8 @@ def reports_by_tool(play: Play) -> None:
     assert (told["outcome"], told["result"]) == ("done", "told by the tool"), play.told(name)
 
 
-def reports_by_command(play: Play) -> None:
-    command = f"hive task done {play.coming} --result by_command"
+def reports_by_command(play: Play, hive: str) -> None:
+    command = f"{hive} task done {play.coming} --result by_command"
     name = play.send(play.program.shell.format(command))
     if not play.program.unasked:  # nor does it add what the command prints
         play.corner.hive("approve", play.asked()["id"])
