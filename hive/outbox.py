@@ -79,10 +79,6 @@ class Outbox:
         self._open: dict[str, list[Message]] = post.open()
         self.due = 0.0
 
-    def fileno(self) -> int:
-        """Give the descriptor that is readable when something that was posted is known."""
-        return self._errands.fileno()
-
     def of(self, agent: str) -> list[Message]:
         """Give an agent's messages that are not over, in order."""
         return [one for one in self._open.get(agent, []) if one.stage not in OVER]
