@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, func, select
+from sqlalchemy import Connection, Select, delete, select
 from sqlalchemy.dialects.sqlite import insert
 
 from hive.adapters import schema
@@ -215,19 +215,10 @@ class Post:
         rows = self._rows(select(deed.c.answer).where(deed.c.uid == uid))
         return json.loads(rows[0].answer) if rows else None
 
-    def note(self, uid: str, answer: Mapping[str, Any], now: float) -> None:
-        """Remember what was answered to a deed's uid."""
-        with self._file.writing() as connection:
-            _deed(connection, uid, answer, now)
-
     def tidy(self, now: float) -> None:
         """Drop deeds that nobody will ask for again."""
         with self._file.writing() as connection:
             connection.execute(delete(deed).where(deed.c.at < now - REMEMBERED))
-
-    def count(self) -> int:
-        """Give how many messages were ever kept."""
-        return int(self._rows(select(func.coalesce(func.max(message.c.number), 0)))[0][0])
 
     def _rows(self, wish: Select[Any]) -> Sequence[Any]:
         with self._file.told():

@@ -93,14 +93,14 @@ def test_a_message_and_the_deed_it_is_are_kept_together(store):
 
 
 def test_a_deed_is_remembered_for_long_enough(store):
-    store.post.note("old", {"a": 1}, now=0.0)
-    store.post.note("old", {"a": 2}, now=0.0)
-    store.post.note("new", {}, now=REMEMBERED)
+    store.post.add([message("a", at=0.0)], uid="old")
+    store.post.add([message("b", at=0.0)], uid="old")
+    store.post.add([message("c", at=REMEMBERED)], uid="new")
 
-    assert store.post.answered("old") == {"a": 1}  # the first answer counts
+    assert store.post.answered("old") == {"messages": [1]}  # the first answer counts
     store.post.tidy(REMEMBERED + 1)
     assert store.post.answered("old") is None
-    assert store.post.answered("new") == {}
+    assert store.post.answered("new") == {"messages": [3]}
 
 
 def test_a_request_is_open_until_it_is_settled_once(store):
