@@ -66,7 +66,7 @@ class Conversations:
         self.requests = Requests(self.post, self._typist, self._dressing.folder)
         self.outbox = Outbox(store.post, self._typist, self._withheld)
         self.patience = Patience(store, self._typist, self.outbox, self.requests)
-        self._live: frozenset[str] | None = None
+        self._looked = False
         self._early: dict[str, list[Sign]] = {}
         self._observed = 0.0
         self._listened = 0.0
@@ -130,10 +130,7 @@ class Conversations:
         self._observed = now
         self.ears.follow(running, self.talks, self.environ, self.requests.asked)
         self._catch_up()
-        live = frozenset(one.launch for _, one in running.values())
-        if live != self._live:
-            self.post.release(live)
-            self._live = live
+        self._looked = True
         try:
             self.ears.look(looked.trees, now)
         except HiveError as error:  # what could not be seen now is seen at the next look
@@ -220,7 +217,7 @@ class Conversations:
         if any(self.ears.lines[agent].condition.turn is Turn.LIMITED for agent in changed):
             self._observed = 0.0  # others of its account are not to run into it too
         self._write_talks(changed, now)
-        known = self._live is not None  # before the first look nothing is known to be gone
+        known = self._looked  # before the first look nothing is known to be gone
         early = {one.launch for signs in self._early.values() for one in signs}
         if (known and self.requests.follow(self.ears.lines, now, early)) or changed:
             self.changed = True
@@ -255,6 +252,12 @@ class Conversations:
     def note(self, agent: str, text: str, now: float) -> None:
         """Have hive itself say something to an agent."""
         self.outbox.note(agent, text, self.ears.lines, now)
+
+    def interrupt(self, agent: str, now: float) -> None:
+        """End what an agent is doing, by its keys."""
+        line = self.ears.lines.get(agent)
+        if line:
+            self.patience.interrupt(agent, line, now)
 
     def _withheld(self, agent: str) -> str:
         return self.patience.closed(agent)

@@ -7,16 +7,16 @@ for comes with an id of its own (`uid`): asked again, it is not done again.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from hive import letters
 from hive.adapters import seal
 from hive.adapters.zones import zone
 from hive.conversations import Conversations
 from hive.core.delivery import clean
-from hive.core.messages import OVER, PERSON, Message, Request, Stage, parsed
+from hive.core.messages import PERSON, Message, Request, Stage, parsed
 from hive.core.names import did_you_mean
 from hive.core.signs import Sign, Source, Sub, Turn
 from hive.core.spec import Agent
@@ -67,7 +67,7 @@ class Desk:
         me: Me | None = None,
     ) -> Record:
         """Queue a message for each of these agents, and give their receipts."""
-        sender = self._who(me).short if me else PERSON
+        sender = self.who(me).short if me else PERSON
         known = self.talks.post.answered(uid) if uid else None
         if known is None:
             return letters.sent(self.talks.send(self._messages(names, text, sender), uid))
@@ -132,20 +132,20 @@ class Desk:
 
     def decide(self, name: str, allow: bool, text: str = "") -> Record:
         """Allow or deny exactly what an approval shows."""
-        self._person()
+        self.person()
         one = self._request(name, "approval")
         now = self.clock()
         return letters.decided(self.talks.decide(one, allow=allow, text=text, now=now))
 
     def answer(self, name: str, text: str) -> Record:
         """Answer an agent's question; the answer goes to it as a message."""
-        self._person()
+        self.person()
         one = self._request(name, "question")
         if not text.strip():
             raise WrongInput("the answer is empty", fix=f'hive answer {name} "TEXT"')
         return letters.decided(self.talks.answer_to(one, clean(text), self.clock()))
 
-    def _person(self) -> None:
+    def person(self) -> None:
         """Refuse what an agent's process asks for: only a person may answer for a person."""
         agent = self.caller()
         if agent:
@@ -159,7 +159,7 @@ class Desk:
 
     def report(self, state: str, text: str, me: Me, uid: str = "") -> Record:  # noqa: ARG002 - a report twice is one
         """Hear how an agent says it is."""
-        agent = self._who(me)
+        agent = self.who(me)
         if state not in REPORTS:
             near = did_you_mean(state, REPORTS)
             raise WrongInput(f"no state `{state}`{near}", fix=f"one of {', '.join(REPORTS)}")
@@ -193,7 +193,7 @@ class Desk:
 
         `at` is when it was told, where that was not now.
         """
-        agent = self._who(me)
+        agent = self.who(me)
         wiring = agent.voice.profile.wiring if agent.voice else ""
         where = zone(dict(agent.env))
         found = signs(wiring, event, payload, me["launch"], at or self.clock(), where)
@@ -202,7 +202,7 @@ class Desk:
 
     def ask_human(self, text: str, options: Sequence[str], me: Me, uid: str = "") -> Record:
         """Put an agent's question to a person."""
-        agent = self._who(me)
+        agent = self.who(me)
         if not text.strip():
             raise WrongInput("the question is empty", fix='hive ask "QUESTION"')
         asked = clean(text) + (f" [{' | '.join(options)}]" if options else "")
@@ -216,79 +216,11 @@ class Desk:
     def reply(self, request: str, me: Me) -> Record:
         """Tell an agent what became of its question."""
         one = self._request(request, "question", open_only=False)
-        if one.agent != self._who(me).id:
+        if one.agent != self.who(me).id:
             raise WrongInput(f"{request} is not a question of yours")
         return {"state": one.state, "answer": one.answer}
 
-    def next_task(self, me: Me) -> Record:
-        """Give an agent its next message: the one it has begun, or the first that waits."""
-        agent = self._who(me)
-        one = self.talks.outbox.claim(agent.id, me["launch"], self.clock())
-        return {"task": letters.task(one) if one else None}
-
-    def show_task(self, name: str, me: Me) -> Record:
-        """Show an agent one of its messages."""
-        return {"task": letters.task(self._mine(name, me))}
-
-    def progress(self, text: str, me: Me, uid: str = "") -> Record:  # noqa: ARG002 - told twice is told
-        """Note how far an agent is."""
-        agent = self._who(me)
-        self.report("working", text, me)
-        return {"agent": agent.short}
-
-    def task_done(
-        self, name: str, result: str, me: Me, confidence: float | None = None, uid: str = ""
-    ) -> Record:
-        """Note that an agent has done what a message asked."""
-        if confidence is not None and not 0 <= confidence <= 1:
-            raise WrongInput(f"confidence must be from 0 to 1, not {confidence:g}")
-        return self._reported(name, me, uid, "done", result, confidence)
-
-    def task_fail(self, name: str, why: str, me: Me, uid: str = "") -> Record:
-        """Note that an agent could not do what a message asked."""
-        return self._reported(name, me, uid, "failed", why)
-
-    def _reported(
-        self,
-        name: str,
-        me: Me,
-        uid: str,
-        outcome: Literal["done", "failed"],
-        text: str,
-        confidence: float | None = None,
-    ) -> Record:
-        known = self.talks.post.answered(uid) if uid else None
-        if known is not None:
-            return dict(known)
-        now, one = self.clock(), self._mine(name, me)
-        after = replace(
-            one,
-            confidence=confidence,
-            stage=Stage.ANSWERED,
-            outcome=outcome,
-            result=clean(text),
-            reason=f"reported {outcome}{f': {text}' if text else ''}",
-            submitted=one.submitted or now,
-            answered=now,
-            since=now,
-        )
-        self.talks.outbox.change(after, f"the agent reports it {outcome}", uid)
-        return {"task": one.name}
-
-    def lock(self, name: str, me: Me, uid: str = "") -> Record:  # noqa: ARG002 - taken twice is held once
-        """Take a lock for an agent, or say who has it."""
-        agent = self._who(me)
-        by, since = self.talks.post.lock(name, agent.id, me["launch"], self.clock())
-        return {"held": by == agent.id, "by": by.split("/", 1)[-1], "since": since}
-
-    def unlock(self, name: str, me: Me, uid: str = "") -> Record:  # noqa: ARG002 - given back twice is free
-        """Give back an agent's lock."""
-        agent = self._who(me)
-        if not self.talks.post.unlock(name, agent.id):
-            raise WrongInput(f"you do not hold the lock `{name}`")
-        return {"held": False, "by": ""}
-
-    def _who(self, me: Me) -> Agent:
+    def who(self, me: Me) -> Agent:
         """Give the agent that speaks; raises WrongInput for one that can't prove it."""
         agent, launch = me.get("agent", ""), me.get("launch", "")
         if agent not in self.team.wanted or not seal.good(
@@ -309,20 +241,6 @@ class Desk:
         one = self.talks.post.message(found[1]) if found and found[0] == "m" else None
         if one is None:
             raise WrongInput(f"there is no message `{name}`", fix="hive events")
-        return one
-
-    def _mine(self, name: str, me: Me) -> Message:
-        """Give a message of this agent's; without a name, the one that it was given and has."""
-        agent = self._who(me)
-        given = [] if name else [it for it in self.talks.outbox.of(agent.id) if it.launch]
-        if not name and len(given) != 1:
-            what = f"{len(given) or 'no'} message{'s are' if given else ' is'} open for you"
-            raise WrongInput(what, fix="name one, such as m-31" if given else "hive task next")
-        one = self._message(name or given[0].name)
-        if one.agent != agent.id:
-            raise WrongInput(f"{name} is not for you", fix="hive task next")
-        if one.stage in OVER and one.stage is not Stage.FAILED and one.outcome:
-            raise WrongInput(f"{name} is {one.stage} already", fix="hive task next")
         return one
 
     def _request(self, name: str, kind: str, *, open_only: bool = True) -> Request:
@@ -351,12 +269,5 @@ VERBS = (
     "hook",
     "ask_human",
     "reply",
-    "next_task",
-    "show_task",
-    "progress",
-    "task_done",
-    "task_fail",
-    "lock",
-    "unlock",
 )
 """What the desk answers."""

@@ -7,6 +7,7 @@ that a launch which was cut short anywhere is found again by the next.
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import socket
 import uuid
@@ -60,6 +61,17 @@ class Dressing:
             "HIVE_SEAL": seal.seal(self._place.root, agent, launch),
             "HIVE_FOLDER": str(self.folder(launch)),
         }
+
+    def words(self, spec: Agent, launch: str, text: str) -> list[str] | None:
+        """Give the command that does a task or a message of an agent that is started for each.
+
+        None for any other agent.
+        """
+        if spec.voice is None:
+            return None
+        folder, hive = str(self.folder(launch)), shlex.join(self._hive)
+        found = spec.voice.command(text, folder=folder, directory=spec.directory, hive=hive)
+        return None if found is None else list(found)
 
     def dress(
         self,

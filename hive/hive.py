@@ -14,17 +14,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hive import views
+from hive import assignments, desk, jobs, views
 from hive.adapters.store import Event
 from hive.allowances import Allowances
 from hive.core.diff import Change, apply, compare
 from hive.core.select import select
 from hive.core.spec import Agent, from_dict
+from hive.core.tasks import Task
 from hive.core.world import Memory, TeamMemory, Wanted
-from hive.desk import VERBS as SAID
 from hive.desk import Desk
 from hive.errors import HiveError, WrongInput
 from hive.keeper import Keeper
+from hive.workshop import Workshop
 
 VERBS = (
     "ping",
@@ -72,13 +73,28 @@ class Hive:
             clock=clock,
             caller=self._caller,
         )
+        self.workshop = Workshop(
+            root,
+            keeper,
+            who=self._desk.who,
+            chosen=self._chosen,
+            person=self._desk.person,
+            clock=clock,
+        )
+        parts = (
+            (self, VERBS),
+            (self._desk, desk.VERBS),
+            (self.workshop.jobs, jobs.VERBS),
+            (self.workshop.assignments, assignments.VERBS),
+        )
+        self._verbs = {verb: getattr(part, verb) for part, verbs in parts for verb in verbs}
         keeper.talks.answer = self.answer
 
     def answer(self, verb: str, args: Mapping[str, Any]) -> Any:
         """Carry out one verb; raises WrongInput for one that does not exist."""
-        if verb not in VERBS and verb not in SAID:
+        method = self._verbs.get(verb)
+        if method is None:
             raise WrongInput(f"hive has no verb `{verb}`", fix="hive --help lists the commands")
-        method = getattr(self._desk if verb in SAID else self, verb)
         try:
             inspect.signature(method).bind(**args)
         except TypeError as error:
@@ -96,7 +112,8 @@ class Hive:
 
     def status(self, names: Sequence[str] = ()) -> dict[str, Any]:
         """Tell what each agent is, and why."""
-        agents = [self._record(agent) for agent in self._chosen(names)]
+        doing = self.workshop.doing()
+        agents = [self._record(agent, doing) for agent in self._chosen(names)]
         return views.status(
             node=platform.node(),
             supervisor=self.ping(),
@@ -111,7 +128,7 @@ class Hive:
         keeper = self._keeper
         project = keeper.wanted[agent].agent.project
         return views.why(
-            record=self._record(agent),
+            record=self._record(agent, self.workshop.doing()),
             wanted=keeper.wanted[agent],
             memory=keeper.memory.get(agent, Memory(agent=agent)),
             team=keeper.teams.get(_team(keeper.wanted[agent].agent), TeamMemory(team=project)),
@@ -309,7 +326,7 @@ class Hive:
         status = self.status()
         return status["agents"], status["teams"]
 
-    def _record(self, agent: str) -> dict[str, Any]:
+    def _record(self, agent: str, doing: Mapping[str, Task]) -> dict[str, Any]:
         keeper = self._keeper
         return views.agent_record(
             keeper.wanted[agent],
@@ -318,6 +335,7 @@ class Hive:
             memory_bytes=keeper.governor.bytes_of(agent),
             limit=keeper.governor.doing(agent),
             talk=keeper.talks.shown(agent),
+            task=doing[agent].name if agent in doing else "",
         )
 
     def _chosen(self, names: Sequence[str]) -> list[str]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import cast
 
 from hive.adapters import opencode
+from hive.adapters.bell import ring
 from hive.adapters.errands import Done, Errands
 from hive.adapters.post import Post, Superseded
 from hive.adapters.typist import Typist
@@ -30,9 +31,6 @@ from hive.core.world import State
 from hive.ears import Line
 from hive.errors import HiveError
 from hive.mouth import Mouth
-
-BELL = "bell"
-"""The file in a launch's folder that is touched where something waits for the agent."""
 
 AGAIN = 2.0
 """Seconds until what could not be said is tried again."""
@@ -100,8 +98,8 @@ class Outbox:
         for one in kept:
             self._open.setdefault(one.agent, []).append(one)
             line = lines.get(one.agent)
-            if line and line.folder.exists():
-                (line.folder / BELL).touch()
+            if line:
+                ring(line.folder)
         self.due = 0.0
         return kept
 

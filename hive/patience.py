@@ -177,13 +177,17 @@ class Patience:
         else:
             self._outbox.recall(agent, [text], "it comes too late", now, [Stage.QUEUED])
         if step is Step.INTERRUPT:
-            memory, keys = line.memory, line.profile.stall.interrupt
-            try:
-                why = self._typist.keys(memory.socket, memory.pane, line.launch, keys)
-            except HiveError as error:
-                why = error.what
-            if why:
-                self._tell(agent, "stall", f"could not be interrupted: {why}", now)
+            self.interrupt(agent, line, now)
+
+    def interrupt(self, agent: str, line: Line, now: float) -> None:
+        """Press the keys that end what an agent is doing."""
+        memory, keys = line.memory, line.profile.stall.interrupt
+        try:
+            why = self._typist.keys(memory.socket, memory.pane, line.launch, keys)
+        except HiveError as error:
+            why = error.what
+        if why:
+            self._tell(agent, "stall", f"could not be interrupted: {why}", now)
 
     def _unproven(self, agent: str, line: Line, briefed: float, now: float) -> None:
         """Doubt an agent that has a brief and shows no work."""

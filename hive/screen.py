@@ -65,6 +65,7 @@ def agents_table(agents: Iterable[Record], now: float, *, usage: bool = True) ->
     if usage:
         columns |= {
             "restarts": [Text(str(one["restarts"] or "")) for one in rows],
+            "task": [Text(one.get("task") or "") for one in rows],
             "queue": [Text(str(one.get("queue") or "")) for one in rows],
             "cpu": [Text(percent(one["cpu"]) if _uses(one) else "") for one in rows],
             "memory": [Text(_size(one["memory"]) if _uses(one) else "") for one in rows],

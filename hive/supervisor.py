@@ -75,22 +75,27 @@ class Supervisor:
         self._guard = guard.parent()
         self._orphaned = False
         self._ended = False
-        self._failure = ""
+        self._shop = self._hive.workshop
+        self._heard: set[int] = set()
+        self._failure = self._idle = ""
         self._tidy_at = 0.0
         self._signals = self._catch_signals()
 
     def run(self) -> int:
         """Loop until asked to end; gives the exit code: 0, or `AGAIN` where the guard has died."""
         self._begin()
-        due = step = talk = 0.0
+        due = step = talk = work = 0.0
         while not (self._ended or self._orphaned or self._over()):
-            woken = self._wait(min(due, step, talk))
+            woken = self._wait(min(due, step, talk, work))
             if time.monotonic() >= step:
                 step = self._governor.step(time.monotonic())
             if woken or time.monotonic() >= talk:
                 talk = time.monotonic() + self._talk()
             if woken or time.monotonic() >= due:
                 due = time.monotonic() + self._tick()
+                work = 0.0  # an agent may have become ready, or be gone
+            if self._shop.changed or time.monotonic() >= work:
+                work = time.monotonic() + self._work()
         if not (self._ended or self._hive.ending):
             return AGAIN
         _log.info("supervisor ended, as it was asked to")
@@ -101,6 +106,7 @@ class Supervisor:
         leave = [self._node.leave, self._governor.leave] if self._hive.ending else []
         closing = (
             self._governor.close,
+            self._shop.close,
             self._talks.close,
             self._listener.close,
             self._probes.close,
@@ -197,6 +203,25 @@ class Supervisor:
                 _log.warning("talking: %s", error)
             self._failure = str(error)
             return RETRY
+
+    def _work(self) -> float:
+        """Go on with the work; gives the seconds until the next time."""
+        try:
+            rest = self._shop.step()
+        except HiveError as error:
+            if str(error) != self._idle:
+                _log.warning("work: %s", error)
+            self._idle = str(error)
+            return RETRY
+        self._idle = ""
+        for number in set(self._shop.filenos()) - self._heard:
+            self._heard.add(number)
+            self._selector.register(number, selectors.EVENT_READ, self._checked)
+        return 0.0 if self._shop.changed else rest
+
+    def _checked(self) -> bool:
+        self._shop.wake()
+        return False
 
     def _tidy(self) -> None:
         self._tidy_at = time.monotonic() + TIDY

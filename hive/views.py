@@ -73,11 +73,12 @@ def agent_record(
     memory_bytes: int | None,
     limit: str | None = None,
     talk: Shown | None = None,
+    task: str = "",
 ) -> Record:
     """Build an agent's record; `cpu` is in cores, both numbers None where nobody looks.
 
     `limit` is what hive does about its limits now, None or empty for nothing; `talk` is what is
-    known of its conversation, None for a plain program.
+    known of its conversation, None for a plain program; `task` the name of the task it has.
     """
     agent, live = wanted.agent, memory.live
     word, sub, reason, since = state(memory, talk)
@@ -97,7 +98,7 @@ def agent_record(
         "cpu": None if cpu is None else round(cpu, 3),
         "memory": memory_bytes,
         "limit": limit or None,
-        "task": None,
+        "task": task or None,
         "id": agent.id,
         "settled": settled(wanted, memory, word),
         "project": agent.project,

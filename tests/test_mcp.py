@@ -30,15 +30,26 @@ CALLS = [
     ),
     ("task_done", {}, {"name": "", "result": "", "confidence": None}),
     ("task_fail", {"name": "m-1", "why": "w"}, {"name": "m-1", "why": "w"}),
+    (
+        "task_done",
+        {"name": "t-1-3"},
+        {"name": "t-1", "fence": 3, "result": "", "confidence": None},
+    ),
     ("progress", {"text": "half"}, {"text": "half"}),
+    ("progress", {"text": "half", "name": "m-1"}, {"text": "m-1: half"}),
+    ("progress", {"text": "half", "name": "t-1"}, {"text": "half", "name": "t-1"}),
+    ("split_task", {"parts": ["a", "b"]}, {"parts": ["a", "b"], "name": ""}),
     ("ask_human", {"question": "q?"}, {"text": "q?", "options": []}),
     ("send", {"to": ["back"], "text": "t"}, {"names": ["back"], "text": "t"}),
     ("lock", {"name": "db"}, {"name": "db"}),
+    ("lock", {"name": "db", "shared": True}, {"name": "db", "shared": True}),
     ("unlock", {"name": "db"}, {"name": "db"}),
 ]
 WRONG = [
     ("task_done", {"confidence": 2}, "confidence"),
     ("task_fail", {"name": "m-1"}, "why"),
+    ("split_task", {"parts": []}, "parts"),
+    ("add_task", {"text": "t", "priority": 101}, "priority"),
     ("send", {"to": [], "text": "t"}, "to"),
     ("send", {"to": "back", "text": ""}, "text"),
     ("no_such_tool", {}, "no_such_tool"),
@@ -88,7 +99,7 @@ def test_an_agent_has_its_tools_and_each_is_one_question(supervisor, agent):
 
     assert hello.server_info.name == "hive"
     assert "You are the agent `back/dev`" in hello.instructions
-    assert set(tools) == {name for name, _, _ in CALLS} | {"status"}
+    assert set(tools) == {name for name, _, _ in CALLS} | {"status", "show_task", "add_task"}
     assert all(one.description for one in tools.values())
     for name, given, _ in CALLS:
         properties = tools[name].input_schema["properties"]
@@ -105,6 +116,37 @@ def test_an_agent_has_its_tools_and_each_is_one_question(supervisor, agent):
 
     assert all(one.is_error for one in wrong)
     assert all(what in one.content[0].text for one, (_, _, what) in zip(wrong, WRONG, strict=True))
+
+
+def test_an_agent_may_add_a_task_for_others(supervisor, agent):
+    async def talk():
+        async with client(agent) as (_, session):
+            whole = {"text": "Test it.", "team": "qa", "skills": ["python"], "needs": ["t-1"]}
+            await session.call_tool("show_task", {"name": "t-1-3"})
+            return await session.call_tool("add_task", whole)
+
+    answer = {"tasks": [{"task": "t-2", "state": "ready", "known": False}]}
+    supervisor.answers = {"show_task": {}, "add_tasks": answer}
+    added = anyio.run(talk)
+
+    assert added.structured_content == answer
+    (_, shown), (_, asked) = supervisor.asked
+    assert shown == {"name": "t-1", "me": ME}
+    ((new),) = asked["tasks"]
+    assert new.pop("uid")
+    assert new == {
+        "job": {
+            "text": "Test it.",
+            "project": "Task",
+            "team": "qa",
+            "role": "",
+            "skills": ["python"],
+            "priority": 50,
+            "check": "",
+            "sender": "Task/back/dev",
+        },
+        "needs": ["t-1"],
+    }
 
 
 def test_a_person_may_send_and_look_and_is_no_agent(supervisor, environ):

@@ -11,8 +11,10 @@ import sys
 import threading
 import time
 
+import psutil
 import pytest
 
+from hive.adapters.bell import ring
 from hive.adapters.spool import Spool
 from hive.cli.worker import headers, tail
 from tests.cli.conftest import Answering
@@ -23,21 +25,21 @@ NONE = {"task": None}
 START = """
 import fcntl, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-from hive.cli import output, worker
-worker.AGAIN = 0.2
-worker.reach.ask.__kwdefaults__["away"] = 0.3
-raise SystemExit(output.guarded(lambda: worker.run([]), json_too=False))
+from hive.cli import output, worker, workplace
+worker.AGAIN = workplace.GRACE = 0.2
+worker.Worker._ask.__kwdefaults__["away"] = 0.3
+raise SystemExit(output.guarded(lambda: worker.run(sys.argv[1:]), json_too=False))
 """
 
 
 class Window:
     """A terminal in which a worker runs; `text` is what it shows."""
 
-    def __init__(self, environ):
+    def __init__(self, environ, words):
         self._screen, terminal = pty.openpty()
         self.text = ""
         self.process = subprocess.Popen(
-            [sys.executable, "-c", START],
+            [sys.executable, "-c", START, *words],
             stdin=terminal, stdout=terminal, stderr=terminal,
             env=os.environ | environ, start_new_session=True,
         )  # fmt: skip
@@ -106,8 +108,8 @@ def supervisor(short_path, place):
 def window(place):
     windows = []
 
-    def opened():
-        windows.append(Window(place))
+    def opened(*words):
+        windows.append(Window(place, words))
         return windows[-1]
 
     yield opened
@@ -117,6 +119,15 @@ def window(place):
 
 def task(text, name="m-1"):
     return {"task": {"name": name, "text": text, "from": "back/pm"}}
+
+
+def work(text, number=1, fence=1, kind="run", **more):
+    """Give a task of the queue."""
+    name = f"t-{number}"
+    own = {"name": name, "kind": kind, "fence": fence, "lease": f"{name}-{fence}"}
+    return {
+        "task": {"text": text, "from": "a person", "argv": None, "directory": "", **own, **more}
+    }
 
 
 def reports(supervisor):
@@ -133,12 +144,12 @@ def reported(supervisor, count=1):
     return eventually(lambda: (found := reports(supervisor))[count - 1 :] and found, pause=0.01)
 
 
-def done(result, name="m-1"):
-    return ("task_done", {"name": name, "result": result, "confidence": None})
+def done(result, name="m-1", **more):
+    return ("task_done", {"name": name, "result": result, "confidence": None, **more})
 
 
-def failed(why, name="m-1"):
-    return ("task_fail", {"name": name, "why": why})
+def failed(why, name="m-1", **more):
+    return ("task_fail", {"name": name, "why": why, **more})
 
 
 def test_commands_are_run_one_by_one_on_the_terminal(supervisor, window):
@@ -171,7 +182,7 @@ def test_the_bell_is_heard_at_once(supervisor, window, folder):
     assert len(supervisor.asked) == 1, "while all is quiet nobody is asked"
     supervisor.answers["next_task"] = [task("true"), NONE]
 
-    (folder / "bell").touch()
+    ring(folder)
 
     assert reported(supervisor) == [done("exit code 0")]
     assert one.end() == 0
@@ -355,4 +366,160 @@ def test_what_is_begun_is_written_down_first(supervisor, window, folder):
     ],
 )
 def test_the_last_lines_are_those_of_the_command(lines, text, shown):
-    assert tail(lines, headers(text)) == shown
+    assert tail(lines, headers({"name": "m-1", "text": text})) == shown
+
+
+def test_a_task_runs_where_it_belongs_and_is_reported_under_its_lease(supervisor, window, folder):
+    (folder / "there").mkdir()
+    asked = "test $HIVE_TASK,$HIVE_FENCE,$HIVE_LEASE = t-12,3,t-12-3 && test -e ../spool"
+    supervisor.answers["next_task"] = [
+        work(asked, 12, 3, directory=str(folder / "there")),
+        work("exit 75", 13),
+        NONE,
+    ]
+    window()
+
+    assert reported(supervisor, 2) == [
+        done("exit code 0", "t-12", fence=3),
+        failed("exit code 75", "t-13", fence=1),
+    ]
+
+
+def test_a_prompt_is_done_by_its_own_program_without_a_shell(supervisor, window):
+    text = 'say "$HOME"; and\nmore'
+    supervisor.answers["next_task"] = [
+        work(text, kind="prompt", argv=["printf", "%s\n", text]),
+        NONE,
+    ]
+    supervisor.answers["logs"] = {"lines": ['t-1: say "$HOME"; and', "> more", *text.split("\n")]}
+    one = window("--prompts")
+
+    assert reported(supervisor) == [done(text, "t-1", fence=1)], "what it said, and that alone"
+    one.shows('t-1: say "$HOME"; and\r\n> more\r\nsay "$HOME"; and\r\nmore\r\n')
+
+
+def test_what_is_written_as_the_result_is_the_result(supervisor, window):
+    supervisor.answers["next_task"] = [
+        work("echo shown; echo the answer > $HIVE_RESULT"),
+        work("true", 2),
+        work("echo the answer > $HIVE_RESULT; exit 1", 3),
+        NONE,
+    ]
+    window()
+
+    assert reported(supervisor, 3) == [
+        done("the answer", "t-1", fence=1),
+        done("exit code 0", "t-2", fence=1),
+        failed("exit code 1\nthe answer", "t-3", fence=1),
+    ]
+
+
+@pytest.mark.parametrize("code", [64, 78, 126, 127])
+def test_what_would_end_the_same_again_is_said_to_be_permanent(supervisor, window, code):
+    supervisor.answers["next_task"] = [work(f"exit {code}"), task(f"exit {code}"), NONE]
+    window()
+
+    assert reported(supervisor, 2) == [
+        failed(f"exit code {code}", "t-1", fence=1, permanent=True),
+        failed(f"exit code {code}"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [({"argv": ["no-such-program"]}, 127), ({"directory": "/no/such/place"}, 127)],
+    ids=["program", "directory"],
+)
+def test_what_can_not_be_started_has_failed_for_good(supervisor, window, more, code):
+    supervisor.answers["next_task"] = [work("true", **more), NONE]
+    one = window()
+
+    assert reported(supervisor) == [failed(f"exit code {code}", "t-1", fence=1, permanent=True)]
+    one.shows("hive worker: can't run it: ")
+
+
+@pytest.mark.parametrize(
+    ("words", "asked", "refused"),
+    [
+        pytest.param([], work("rm x", kind="prompt"), True, id="a prompt, and no program for it"),
+        pytest.param(["--prompts"], work("true"), False, id="a command"),
+        pytest.param(["--prompts"], task("rm x"), True, id="a message that is for a program"),
+    ],
+)
+def test_a_prompt_is_never_taken_for_a_command(supervisor, window, words, asked, refused):
+    supervisor.answers["next_task"] = [asked, NONE]
+    window(*words)
+
+    ((verb, args),) = reported(supervisor)
+
+    assert (verb == "task_fail") is refused
+    assert args.get("why", "").startswith("this worker has no command for it") is refused
+
+
+def test_a_task_is_run_again_under_another_lease_alone(supervisor, window, folder):
+    count = f"echo run >> {folder}/runs"
+    supervisor.answers["next_task"] = [work(count), work(count), work(count, fence=2), NONE]
+    window()
+
+    first, again, other = reported(supervisor, 3)
+
+    assert first == again == done("exit code 0", "t-1", fence=1)
+    assert other == done("exit code 0", "t-1", fence=2)
+    assert (folder / "runs").read_text() == "run\n" * 2
+
+
+@pytest.mark.parametrize(
+    ("text", "then"),
+    [
+        pytest.param("echo ready; exec sleep 60", NONE, id="taken back"),
+        pytest.param("echo ready; exec sleep 60", work("true", fence=2), id="another lease"),
+        pytest.param("trap '' TERM; echo ready; sleep 60; sleep 60", NONE, id="does not heed"),
+        pytest.param("sleep 60 & echo $! > $HIVE_FOLDER/child; echo ready; wait", NONE, id="child"),
+    ],
+)
+def test_what_is_no_longer_its_own_is_ended_and_said_to_be(supervisor, window, folder, text, then):
+    supervisor.answers["next_task"] = work(text)
+    one = window()
+    one.shows("\nready")
+    more = [] if then == NONE else [then]
+    supervisor.answers["next_task"] = [then, *more, work("true", 2), NONE]
+
+    ring(folder)
+
+    (verb, told), *others = reported(supervisor, 2 + len(more))
+    assert (verb, told["name"], told["fence"]) == ("task_fail", "t-1", 1)
+    assert told["why"].startswith("it was taken back, or is over")
+    assert others[-1] == done("exit code 0", "t-2", fence=1)
+    assert [args["fence"] for _, args in others[:-1]] == [2] * len(more)
+    if (folder / "child").exists():
+        eventually(lambda: not psutil.pid_exists(int((folder / "child").read_text())))
+
+
+def test_a_bell_for_something_else_ends_nothing(supervisor, window, folder):
+    supervisor.answers["next_task"] = work(f"echo ready; until [ -e {folder}/go ]; do :; done")
+    one = window()
+    one.shows("\nready")
+    asked = len(supervisor.asked)
+    ring(folder)
+    eventually(lambda: len(supervisor.asked) > asked, pause=0.01)
+    supervisor.answers["next_task"] = [work("true", 2), NONE]
+
+    (folder / "go").touch()
+
+    first, second = reported(supervisor, 2)
+    assert first == done("exit code 0", "t-1", fence=1)
+    assert second == done("exit code 0", "t-2", fence=1)
+
+
+def test_nobody_who_answers_ends_nothing(supervisor, window, folder):
+    supervisor.answers["next_task"] = work(f"echo ready; until [ -e {folder}/go ]; do :; done")
+    one = window()
+    one.shows("\nready")
+    supervisor.close()
+
+    ring(folder)
+    (folder / "go").touch()
+
+    spool = Spool(folder / "spool")
+    ((_, verb, args),) = eventually(lambda: [q for q in spool.questions() if q[1] == "task_done"])
+    assert (verb, args["name"], args["fence"]) == ("task_done", "t-1", 1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from hive.core.mistakes import Wrong
     from hive.core.model import File
     from hive.core.positions import Path as Position
+    from hive.core.rules import Rules
     from hive.core.vitals import Vitals
+    from hive.core.workflow import Definition
 
 T = TypeVar("T")
 
@@ -38,7 +40,8 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 class Loaded:
     """A file that was read and checked: its agents and teams in the file's order.
 
-    `ceiling` is what its agents together may use.
+    `ceiling` is what its agents together may use, `rules` how its tasks are done, `workflows` are
+    those that it has, by name. `notes` are no mistakes, and yet may surprise.
     """
 
     project: str
@@ -46,6 +49,9 @@ class Loaded:
     agents: tuple[Agent, ...]
     teams: tuple[str, ...]
     ceiling: Ceiling
+    rules: Rules
+    workflows: Mapping[str, Definition]
+    notes: tuple[str, ...] = ()
 
 
 def load(path: Path | None = None) -> Loaded:
@@ -53,7 +59,7 @@ def load(path: Path | None = None) -> Loaded:
 
     Raises WrongInput with every mistake, or where there is no such file.
     """
-    from hive.core import config, expand, mistakes
+    from hive.core import config, expand, mistakes, workflow
 
     path = _found(path)
     name, text = _called(path), _text(path)
@@ -67,13 +73,26 @@ def load(path: Path | None = None) -> Loaded:
     found = parsed.mistakes(wrongs)
     if parsed.file is None or found:
         raise mistakes.refusal(found, name)
+    agents = tuple(agent for entry in entries for agent in entry.agents)
+    workflows = workflow.define(parsed.file)
     return Loaded(
         project=parsed.file.project,
         path=path,
-        agents=tuple(agent for entry in entries for agent in entry.agents),
+        agents=agents,
         teams=tuple(parsed.file.teams),
         ceiling=expand.ceiling(parsed.file),
+        rules=expand.rules(parsed.file),
+        workflows=workflows,
+        notes=_notes(workflows, agents) if workflows else (),
     )
+
+
+def _notes(workflows: Mapping[str, Definition], agents: Iterable[Agent]) -> tuple[str, ...]:
+    from hive.core import workflow_checks
+
+    known = tuple(agents)
+    each = (workflow_checks.unmatched(one, known) for one in workflows.values())
+    return tuple(text for texts in each for text in texts)
 
 
 def _expanded(
@@ -152,21 +171,33 @@ def example() -> str:
     return _brought("hive.toml.example").read_text("utf-8")
 
 
-def templates() -> dict[str, str]:
-    """Give the name of each team template and what it is for."""
+def templates(kind: str = "teams") -> dict[str, str]:
+    """Give the name of each template, for `teams` or of `workflows`, and what it is for."""
     return {
         path.stem: path.read_text("utf-8").partition("\n")[0].lstrip("# ")
-        for path in sorted(_brought("teams").glob("*.toml"))
+        for path in sorted(_brought(kind).glob("*.toml"))
     }
 
 
-def template(name: str) -> str:
-    """Give the text of a team template; raises WrongInput where there is none of that name."""
-    known = templates()
+def template(name: str, kind: str = "teams") -> str:
+    """Give the text of a template; raises WrongInput where there is none of that name."""
+    known = templates(kind)
     if name not in known:
         near = names.did_you_mean(name, known)
         raise WrongInput(f"no template `{name}`{near}", fix=f"choose of {', '.join(known)}")
-    return (_brought("teams") / f"{name}.toml").read_text("utf-8")
+    return (_brought(kind) / f"{name}.toml").read_text("utf-8")
+
+
+def ready_made(name: str, project: str = "", rules: Rules | None = None) -> Definition:
+    """Give the workflow of a template, to be run in a project.
+
+    Raises WrongInput where there is none of that name.
+    """
+    from hive.core import config, workflow
+
+    table = config.workflows(template(name, "workflows"), f"{name}.toml")[name]
+    about = templates("workflows")[name]
+    return replace(workflow.definition(name, table, rules=rules, project=project), about=about)
 
 
 def message(name: str) -> str:

@@ -60,6 +60,11 @@ def _messages(operations: Operations) -> None:
     operations.create_index("request_by_state", "request", ["state", "number"])
 
 
+def _no_locks(operations: Operations) -> None:
+    """Locks are the queue's: those that were held ended with the supervisor that gave them."""
+    operations.drop_table("lock")
+
+
 def _table(operations: Operations, name: str, *columns: tuple[str, type[Any]]) -> None:
     """Make a table whose first column is its key, and whose columns are all filled."""
     (key, kind), *others = columns
@@ -69,5 +74,5 @@ def _table(operations: Operations, name: str, *columns: tuple[str, type[Any]]) -
     operations.create_table(name, *made, sqlite_autoincrement=counted)
 
 
-_STEPS: dict[int, Callable[[Operations], None]] = {2: _largest, 3: _messages}
+_STEPS: dict[int, Callable[[Operations], None]] = {2: _largest, 3: _messages, 4: _no_locks}
 """By the number of the schema that each leads to."""

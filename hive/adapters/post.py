@@ -1,4 +1,4 @@
-"""The part of the store that keeps what is said: messages, requests, conversations, locks, deeds.
+"""The part of the store that keeps what is said: messages, requests, conversations, deeds.
 
 A change of a message or a request is one statement that names the version it leaves, with its
 step and its event in the same transaction. All times are epoch seconds.
@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Select, delete, select
 from sqlalchemy.dialects.sqlite import insert
 
 from hive.adapters import schema
-from hive.adapters.schema import deed, lock, message, request, step, talk
+from hive.adapters.schema import deed, message, request, step, talk
 from hive.adapters.storefile import StoreFile
 from hive.core import talk as talks
 from hive.core.messages import OVER, Message, Request, Stage, Step
@@ -44,7 +44,7 @@ class Superseded(HiveError):  # noqa: N818 - an error's name says what is wrong
 
 
 class Post:
-    """Messages, requests, conversations, locks and deeds, in the store's file."""
+    """Messages, requests, conversations and deeds, in the store's file."""
 
     def __init__(self, file: StoreFile) -> None:
         self._file = file
@@ -179,36 +179,9 @@ class Post:
         return after
 
     def forget(self, agent: str) -> None:
-        """Strike an agent's conversation and locks: it is gone for good."""
+        """Strike an agent's conversation: it is gone for good."""
         with self._file.writing() as connection:
             connection.execute(delete(talk).where(talk.c.agent == agent))
-            connection.execute(delete(lock).where(lock.c.agent == agent))
-
-    def lock(self, name: str, agent: str, launch: str, now: float) -> tuple[str, float]:
-        """Take a lock where it is free, and give who holds it since when."""
-        with self._file.writing() as connection:
-            wish = insert(lock).values(name=name, agent=agent, launch=launch, at=now)
-            connection.execute(wish.on_conflict_do_nothing())
-        row = self._rows(select(lock).where(lock.c.name == name))[0]
-        return row.agent, row.at
-
-    def unlock(self, name: str, agent: str) -> bool:
-        """Give back a lock of this agent's; gives whether it had it."""
-        with self._file.writing() as connection:
-            mine = (lock.c.name == name) & (lock.c.agent == agent)
-            return bool(connection.execute(delete(lock).where(mine)).rowcount)
-
-    def release(self, launches: Collection[str]) -> None:
-        """Let go every lock that no launch of these holds."""
-        if all(launch in launches for _, _, launch, _ in self.locks()):
-            return
-        with self._file.writing() as connection:
-            connection.execute(delete(lock).where(lock.c.launch.not_in(launches)))
-
-    def locks(self) -> list[tuple[str, str, str, float]]:
-        """Give each lock that is held: its name, the agent, its launch, since when."""
-        rows = self._rows(select(lock).order_by(lock.c.name))
-        return [(row.name, row.agent, row.launch, row.at) for row in rows]
 
     def answered(self, uid: str) -> Any | None:
         """Give what was answered to a deed's uid, None where it was not yet done."""

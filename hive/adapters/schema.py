@@ -29,7 +29,7 @@ from sqlalchemy import (
 from hive.core.spec import from_dict, to_dict
 from hive.core.world import Holding, Memory, Server, State, TeamMemory, Wanted
 
-SCHEMA = 3
+SCHEMA = 4
 """The number of this schema, kept as the fact `schema`; `migrations` has the way to it."""
 
 
@@ -158,15 +158,6 @@ talk = Table(
     Column("agent", Text, primary_key=True),
     Column("body", Words, nullable=False),
     Column("version", Integer, nullable=False),
-)
-
-lock = Table(
-    "lock",
-    metadata,
-    Column("name", Words, primary_key=True),
-    Column("agent", Text, nullable=False),
-    Column("launch", Text, nullable=False),
-    Column("at", Float, nullable=False),
 )
 
 # What an agent asked for under an id of its own, and the answer: asked again, it is not done again.

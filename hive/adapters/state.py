@@ -34,6 +34,8 @@ class State:
         self.root = root
         self.db = root / "hive.db"
         self.usage = root / "usage.db"
+        self.work = root / "work.db"
+        self.url = root / "store"
         self.lock = root / "supervisor.lock"
         self.socket = root / "hive.sock"
         self.log = root / "supervisor.log"
@@ -61,6 +63,18 @@ class State:
             fix = "`hive emergency-cleanup`, delete it, `hive deploy`"
             raise HiveError("the file `instance` is damaged", where=str(file), fix=fix)
         return name
+
+    def queue(self) -> str:
+        """Give where the queue of work lies: a file's path, or the URL of a database.
+
+        Raises `HiveError` where that can't be read.
+        """
+        try:
+            return self.url.read_text().strip()
+        except FileNotFoundError:
+            return str(self.work)
+        except OSError as error:
+            raise _failed("read", self.url, error) from error
 
     def prepare(self) -> None:
         """Make the directory, or make sure that it is ours alone.

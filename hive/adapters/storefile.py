@@ -2,16 +2,18 @@
 
 Every commit is on the disk before it returns, unless the file is opened otherwise. One writes at
 a time (`BEGIN IMMEDIATE`), readers wait for nobody. A write that fails changes nothing, and the
-file can be used on.
+file can be used on. Where many processes write, a gate beside the file (a lock of the kernel's)
+lets them in one by one: SQLite itself lets some of them starve.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import Connection, NullPool, create_engine
@@ -24,6 +26,9 @@ PATIENCE = 5.0
 
 WAL_BYTES = 4 << 20
 """How long the write-ahead log may grow before it is worked into the file."""
+
+GATED_BYTES = 32 << 20
+"""The same of a file with a gate, which is written more often."""
 
 PRAGMAS = (
     "PRAGMA foreign_keys = ON",
@@ -40,16 +45,20 @@ class Damaged(HiveError):  # noqa: N818 - an error's name says what is wrong
 class StoreFile:
     """An open store file and its one connection, used by one thread."""
 
-    def __init__(self, path: Path, *, patience: float = PATIENCE, waits: bool = True) -> None:
+    def __init__(
+        self, path: Path, *, patience: float = PATIENCE, waits: bool = True, gate: bool = False
+    ) -> None:
         """Open it, making an empty private file where there is none.
 
         With `waits` every commit waits for the disk; without, the power's failing may take the
-        last seconds, but damages nothing. Raises `HiveError` where it can't be opened or is no
-        SQLite file.
+        last seconds, but damages nothing. With `gate`, writers queue at `NAME.lock` beside it,
+        and whoever wrote works a long log in before the next one. Raises `HiveError` where it
+        can't be opened or is no SQLite file.
         """
         self.path = path
         self._patience = patience
         self._waits = waits
+        self._gate: int | None = None
         with self.told():
             _make_private(path)
             engine = create_engine(
@@ -60,7 +69,11 @@ class StoreFile:
                 hide_parameters=True,  # they may hold an agent's secrets
             )
             self.connection = engine.connect()
+            self.driver = _driver(self.connection)
             self._identity = path.stat()
+            if gate:
+                flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+                self._gate = os.open(path.with_name(f"{path.name}.lock"), flags, 0o600)
 
     def _connect(self) -> sqlite3.Connection:
         return sqlite3.connect(self.path, timeout=self._patience, isolation_level=None)
@@ -96,24 +109,45 @@ class StoreFile:
 
         Raises `HiveError` where the file is full, locked, damaged or gone.
         """
-        with self.told():
+        with self.told(), self._entered():
             self._refuse_lost()
-            self.connection.exec_driver_sql("BEGIN IMMEDIATE")
+            self.driver.execute("BEGIN IMMEDIATE")
             try:
                 yield self.connection
-                self.connection.exec_driver_sql("COMMIT")
+                self.driver.execute("COMMIT")
             except BaseException:
-                if self._raw.in_transaction:  # some failures have rolled back already
-                    self.connection.exec_driver_sql("ROLLBACK")
+                if self.driver.in_transaction:  # some failures have rolled back already
+                    self.driver.execute("ROLLBACK")
                 raise
+
+    @contextmanager
+    def _entered(self) -> Iterator[None]:
+        """Be the one behind the gate, if there is one. Raises `TimedOut`."""
+        if self._gate is None:
+            yield
+            return
+        last, pause = time.monotonic() + self._patience, 0.0001
+        while not _locked(self._gate):
+            if time.monotonic() > last:  # its holder may be frozen: waiting has an end
+                what = "the store is locked by another process"
+                raise TimedOut(what, where=str(self.path), fix="try again")
+            time.sleep(pause)
+            pause = min(pause * 1.3, 0.005)
+        try:
+            yield
+            with suppress(HiveError):  # what was written is safe in the log: the next one tries
+                self.checkpoint()
+        finally:
+            fcntl.flock(self._gate, fcntl.LOCK_UN)
 
     @contextmanager
     def told(self) -> Iterator[None]:
         """Tell what SQLite says of the file as a `HiveError`; a wrong statement stays a bug."""
         try:
             yield
-        except DBAPIError as error:
-            if isinstance(error.orig, sqlite3.Error) and (told := explain(error.orig, self.path)):
+        except (DBAPIError, sqlite3.Error) as error:
+            said = error.orig if isinstance(error, DBAPIError) else error
+            if isinstance(said, sqlite3.Error) and (told := explain(said, self.path)):
                 raise told from error
             raise
         except OSError as error:
@@ -122,11 +156,11 @@ class StoreFile:
 
     def checkpoint(self) -> None:
         """Work a long write-ahead log into the file, unless somebody is in the way."""
+        most = WAL_BYTES if self._gate is None else GATED_BYTES
         try:
-            long = self.path.with_name(f"{self.path.name}-wal").stat().st_size > WAL_BYTES
+            if os.stat(f"{self.path}-wal").st_size <= most:  # noqa: PTH116 - after every write
+                return
         except FileNotFoundError:
-            return
-        if not long:
             return
         with self.told():
             self.connection.exec_driver_sql("PRAGMA busy_timeout = 0")
@@ -158,18 +192,15 @@ class StoreFile:
         """Close the file; the last one to do so works the write-ahead log in."""
         with self.told():
             self.connection.close()
-
-    @property
-    def _raw(self) -> sqlite3.Connection:
-        raw = self.connection.connection.driver_connection
-        if not isinstance(raw, sqlite3.Connection):
-            raise TypeError(raw)
-        return raw
+        if self._gate is not None:
+            os.close(self._gate)
+            self._gate = None
 
     def _refuse_lost(self) -> None:
         """Refuse to write into a file that was deleted or replaced: nobody would find it."""
-        if self.path.exists() and os.path.samestat(self.path.stat(), self._identity):
-            return
+        with suppress(FileNotFoundError):
+            if os.path.samestat(self.path.stat(), self._identity):
+                return
         what = "the store was deleted or replaced while it was open"
         fix = "put it back, or `hive stop-all` and `hive deploy` again"
         raise HiveError(what, where=str(self.path), fix=fix)
@@ -219,6 +250,23 @@ def _code(error: BaseException | None) -> int:
     """Give SQLite's primary result code; 0 where there is none."""
     code: int = getattr(error, "sqlite_errorcode", 0)
     return code & 0xFF
+
+
+def _driver(connection: Connection) -> sqlite3.Connection:
+    """Give SQLite's own connection."""
+    driver = connection.connection.driver_connection
+    if not isinstance(driver, sqlite3.Connection):
+        raise TypeError(driver)
+    return driver
+
+
+def _locked(gate: int) -> bool:
+    """Try to lock an open file, without waiting."""
+    try:
+        fcntl.flock(gate, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _make_private(path: Path) -> None:

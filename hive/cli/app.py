@@ -11,8 +11,22 @@ from typing import Annotated, Any
 import typer
 
 from hive import __version__
-from hive.cli import agents, care, deploy, letters, limits, more, profiles, see, trial
+from hive.cli import (
+    agents,
+    care,
+    deploy,
+    letters,
+    limits,
+    more,
+    profiles,
+    schedules,
+    see,
+    tasks,
+    trial,
+    workflows,
+)
 from hive.cli.hot import ABOUT, COMMANDS
+from hive.core.names import did_you_mean
 from hive.errors import WrongInput
 
 UNREADABLE = typer.BadParameter.__mro__[1]
@@ -35,6 +49,28 @@ FUNCTIONS: dict[str, Callable[..., None]] = {
     "deny": letters.deny,
     "answer": letters.answer,
     "withdraw": letters.withdraw,
+    "task add": tasks.add,
+    "task list": tasks.list_,
+    "task show": tasks.show,
+    "task retry": tasks.retry,
+    "task cancel": tasks.cancel,
+    "task hold": tasks.hold,
+    "task release": tasks.release,
+    "task wait": tasks.wait,
+    "task dead": tasks.dead,
+    "workflow run": workflows.run,
+    "workflow show": workflows.show,
+    "workflow list": workflows.list_,
+    "workflow cancel": workflows.cancel,
+    "workflow resume": workflows.resume,
+    "workflow templates": workflows.templates,
+    "schedule add": schedules.add,
+    "schedule list": schedules.list_,
+    "schedule remove": schedules.remove,
+    "schedule pause": schedules.pause,
+    "schedule resume": schedules.resume,
+    "locks": tasks.locks,
+    "decide": workflows.decide,
     "profile list": profiles.profile_list,
     "profile show": profiles.profile_show,
     "profile test": trial.profile_test,
@@ -69,6 +105,28 @@ EXAMPLES = {
     "deny": 'hive deny A7 "use the staging database"',
     "answer": 'hive answer Q8 "the second one"',
     "withdraw": "hive withdraw m-31",
+    "task add": 'hive task add "Fix the bug" --team backend --priority high',
+    "task list": "hive task list --state ready --team backend",
+    "task show": "hive task show t-12",
+    "task retry": 'hive task retry t-12 --why "the database is back"',
+    "task cancel": "hive task cancel t-12 t-13",
+    "task hold": "hive task hold t-12",
+    "task release": "hive task release t-12",
+    "task wait": "hive task wait t-12 --timeout 30m",
+    "task dead": "hive task dead",
+    "workflow run": "hive workflow run release --set version=1.2 --wait",
+    "workflow show": "hive workflow show release --follow",
+    "workflow list": "hive workflow list",
+    "workflow cancel": "hive workflow cancel r-7",
+    "workflow resume": "hive workflow resume r-7",
+    "workflow templates": "hive workflow templates",
+    "schedule add": 'hive schedule add nightly --cron "0 2 * * *" --workflow release',
+    "schedule list": "hive schedule list",
+    "schedule remove": "hive schedule remove nightly",
+    "schedule pause": "hive schedule pause nightly",
+    "schedule resume": "hive schedule resume nightly",
+    "locks": "hive locks --json",
+    "decide": 'hive decide "merge?" --voters reviewer --quorum 2/3',
     "profile show": "hive profile show claude",
     "profile test": "hive profile test claude",
     "limits": "hive limits frontend",
@@ -143,11 +201,24 @@ def joined(words: list[str]) -> list[str]:
     plain = [word for word in before if not word.startswith("-")][:2]
     command = " ".join(plain)
     if len(plain) < 2 or command not in FUNCTIONS:
+        _refuse_half(plain)
         return words
     rest = list(words)
     for word in plain:
         rest.remove(word)
     return [command, *rest]
+
+
+def _refuse_half(plain: list[str]) -> None:
+    """Raise WrongInput where a first word needs a second one that is not there."""
+    known = [one.split()[1] for one in FUNCTIONS if plain and one.startswith(f"{plain[0]} ")]
+    if not known or plain[0] in FUNCTIONS:
+        return
+    if len(plain) < 2:
+        what = f"`hive {plain[0]}` needs a second word"
+    else:
+        what = f"no such command `{plain[0]} {plain[1]}`{did_you_mean(plain[1], known)}"
+    raise WrongInput(what, fix=f"hive {plain[0]} {'|'.join(known)}")
 
 
 def _mistake(error: Any) -> WrongInput:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from hive.cli.hot import COMMANDS
+from hive.cli.hot import COMMANDS, OPEN
 from hive.core.wording import clean
 from hive.errors import HiveError
 
@@ -37,6 +37,34 @@ OPTIONS = {
     "deny": ("--json",),
     "answer": ("--json",),
     "withdraw": ("--json",),
+    "task add": (
+        "--run", "--file", "--team", "--role", "--agent", "--skill", "--priority", "--check",
+        "--retries", "--timeout", "--needs", "--lock", "--key", "--cache", "--replicas", "--agree",
+        "--judge", "--jury", "--batch-key", "--sticky", "--deadline", "--hold", "--json",
+    ),
+    "task list": ("--state", "--team", "--run", "--agent", "--all", "--after", "--limit", "--json"),
+    "task show": ("--json",),
+    "task retry": ("--why", "--json"),
+    "task cancel": ("--why", "--json"),
+    "task hold": ("--why", "--json"),
+    "task release": ("--why", "--json"),
+    "task wait": ("--timeout", "--json"),
+    "task dead": ("--limit", "--json"),
+    "workflow run": ("--set", "--file", "--wait", "--timeout", "--json"),
+    "workflow show": ("--follow", "--json"),
+    "workflow list": ("--limit", "--json"),
+    "workflow cancel": ("--why", "--json"),
+    "workflow resume": ("--json",),
+    "workflow templates": ("--json",),
+    "schedule add": (
+        "--cron", "--workflow", "--zone", "--missed", "--set", "--file", "--json",
+    ),
+    "schedule list": ("--json",),
+    "schedule remove": ("--json",),
+    "schedule pause": ("--json",),
+    "schedule resume": ("--json",),
+    "locks": ("--json",),
+    "decide": ("--voters", "--quorum", "--wait", "--timeout", "--json"),
     "profile list": ("--json",),
     "profile show": ("--json",),
     "profile test": ("--run", "--prompt", "--trust", "--timeout", "--json"),
@@ -59,13 +87,20 @@ OPTIONS = {
 }  # fmt: skip
 """The long options of every command."""
 
-GROUPS = {"profile": "Agent programs: which there are, and how each is spoken to."}
+GROUPS = {
+    "profile": "Agent programs: which there are, and how each is spoken to.",
+    "task": "Work for agents: add it, see how far it is, change it.",
+    "workflow": "Tasks in an order: run them, see how far they are.",
+    "schedule": "Workflows that run by the clock.",
+}
 """First words that are no command without a second one."""
 
 TEMPLATES = ("demo", "pipeline", "solo", "web")
 SHELLS = ("bash", "zsh", "fish")
 FILES = frozenset({"-f", "--file"})
 """What is followed by a file: the shell completes those itself."""
+
+_WITH_FILES = frozenset({"deploy", "check", "send", "task add", "workflow run", "schedule add"})
 
 ANSWER = 1.0
 """Seconds that a person waits for names, at most."""
@@ -137,7 +172,7 @@ def _possible(before: list[str], last: str) -> Mapping[str, str]:
     command, previous = _command(before), before[-1]
     if last.startswith("-"):
         return dict.fromkeys((*OPTIONS.get(command, ()), "--help"), "")
-    if previous in FILES and command in {"deploy", "check", "send"}:
+    if previous in FILES and command in _WITH_FILES:
         return {}
     if previous in _AFTER:
         return dict.fromkeys(_AFTER[previous](), "")
@@ -188,6 +223,30 @@ def _asked(letter: str) -> list[str]:
     ]
 
 
+def _tasks(*states: str) -> Callable[[], list[str]]:
+    """Give a function that gives the newest tasks of these states."""
+
+    def names() -> list[str]:
+        found = _answer("tasks", states=list(states), newest=True).get("tasks", [])
+        return [one["task"] for one in found]
+
+    return names
+
+
+def _runs(*states: str) -> Callable[[], list[str]]:
+    """Give a function that gives the latest runs of workflows that are in one of these states."""
+
+    def names() -> list[str]:
+        found = _answer("workflows").get("runs", [])
+        return [one["run"] for one in found if not states or one["state"] in states]
+
+    return names
+
+
+def _schedules() -> list[str]:
+    return [one["schedule"] for one in _answer("schedules").get("schedules", [])]
+
+
 def _topics() -> list[str]:
     from hive.cli.pages import topics
 
@@ -199,13 +258,13 @@ def _named(kind: str) -> list[str]:
     return found
 
 
-def _answer(verb: str) -> dict[str, Any]:
+def _answer(verb: str, **args: Any) -> dict[str, Any]:
     """Ask the supervisor; where it can't tell, nothing is offered."""
     from hive.adapters.channel import ask
     from hive.adapters.state import locate
 
     try:
-        found: dict[str, Any] = ask(str(locate(os.environ).socket), verb, {}, timeout=ANSWER)
+        found: dict[str, Any] = ask(str(locate(os.environ).socket), verb, args, timeout=ANSWER)
     except HiveError:
         return {}
     return found
@@ -214,6 +273,14 @@ def _answer(verb: str) -> dict[str, Any]:
 _AFTER: dict[str, Callable[[], list[str]]] = {
     "--team": _teams,
     "--template": lambda: list(TEMPLATES),
+    "--agent": _agents,
+    "--voters": _agents_and_teams,
+    "--priority": lambda: ["low", "normal", "high", "urgent"],
+    "--judge": lambda: ["result", "check", "vote"],
+    "--missed": lambda: ["skip", "once", "all"],
+    "--quorum": lambda: ["majority", "2/3", "all"],
+    "--state": lambda: [*OPEN, "done", "dead", "cancelled"],
+    "--needs": _tasks(),
     "--timeout": lambda: ["30s", "60s", "5m"],
     "--cpu": lambda: ["50%", "100%", "none"],
     "--cpu-limit": lambda: ["25", "50", "75"],
@@ -233,6 +300,18 @@ _ARGUMENTS: dict[str, Callable[[], list[str]]] = {
     "deny": lambda: _asked("A"),
     "answer": lambda: _asked("Q"),
     "withdraw": lambda: _asked("m-"),
+    "task show": _tasks(),
+    "task retry": _tasks("dead", "failed", "cancelled"),
+    "task cancel": _tasks(*OPEN),
+    "task hold": _tasks("waiting", "ready", "failed"),
+    "task release": _tasks("held"),
+    "task wait": _tasks(*OPEN),
+    "workflow show": _runs(),
+    "workflow cancel": _runs("running"),
+    "workflow resume": _runs("failed", "cancelled"),
+    "schedule remove": _schedules,
+    "schedule pause": _schedules,
+    "schedule resume": _schedules,
     "profile show": _profiles,
     "profile test": _profiles,
     "limits": _agents_and_teams,

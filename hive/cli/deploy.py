@@ -21,7 +21,7 @@ from hive.cli.options import (
     over,
 )
 from hive.core.wording import count, span
-from hive.errors import WrongInput
+from hive.errors import HiveError, WrongInput
 
 if TYPE_CHECKING:
     from hive.adapters.files import Loaded
@@ -71,7 +71,20 @@ def deploy(
     question["agents"] = [to_dict(agent) for agent in agents]
     remote.ensure()
     record = remote.ask("deploy", **question, dry_run=False)
+    _bind_work(loaded)
     _carry_out(record, 0.0 if no_wait else patience, json=json)
+
+
+def _bind_work(loaded: Loaded) -> None:
+    """Have the work of the project done as its file says; agents run also without that."""
+    from hive.core import rules, workflow
+
+    named = {name: workflow.to_dict(one) for name, one in loaded.workflows.items()}
+    try:
+        told = rules.to_dict(loaded.rules)
+        remote.ask("bind_work", project=loaded.project, rules=told, workflows=named)
+    except HiveError as error:
+        output.note(f"its [work] and [workflows] are not deployed: {error}")
 
 
 def _as_dicts(loaded: Loaded) -> list[dict[str, Any]]:

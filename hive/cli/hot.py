@@ -26,7 +26,7 @@ SECTIONS = {
     "See": {
         "status": "Tell what each agent is, and why.",
         "monitor": "Show everything on one screen, as it changes.",
-        "why": "Tell all that is known of one agent, and what is next.",
+        "why": "Tell all of an agent, message or task, and what is next.",
         "logs": "Print what an agent's window shows, or last showed.",
         "events": "Print what happened, oldest first.",
         "attach": "Go to an agent's window, or to a team's session.",
@@ -38,6 +38,30 @@ SECTIONS = {
         "deny": "Refuse what an agent asks to do, and say why.",
         "answer": "Answer an agent's question.",
         "withdraw": "Take back a message that was not typed yet.",
+    },
+    "Work": {
+        "task add": "Add a task, a command, or a file of them, to the queue.",
+        "task list": "List tasks: what is not over, or what is asked for.",
+        "task show": "Tell all that is known of a task.",
+        "task retry": "Begin tasks anew that are over.",
+        "task cancel": "End tasks undone.",
+        "task hold": "Keep tasks back until they are released.",
+        "task release": "Let held tasks go on.",
+        "task wait": "Wait until tasks are over.",
+        "task dead": "List the tasks that were given up, and why each.",
+        "workflow run": "Begin a workflow.",
+        "workflow show": "Show a run's phases and tasks, also as it goes on.",
+        "workflow list": "List the runs of workflows.",
+        "workflow cancel": "End a run.",
+        "workflow resume": "Go on with a run that failed; what is done stays done.",
+        "workflow templates": "List the workflows that can be run.",
+        "schedule add": "Have a workflow run by the clock.",
+        "schedule list": "List which workflows run by the clock, and when next.",
+        "schedule remove": "Forget a schedule.",
+        "schedule pause": "Have a schedule begin nothing until it is resumed.",
+        "schedule resume": "Have a paused schedule go on.",
+        "locks": "Tell which locks are held, and who waits for whom.",
+        "decide": "Ask agents for a decision, and count their votes.",
     },
     "Profiles": {
         "profile list": "Tell which agent programs hive knows, and which are here.",
@@ -71,7 +95,7 @@ SECTIONS = {
 SPOKEN = {
     "report": "Say how you are: working, blocked or done.",
     "ask": "Ask a person.",
-    "task": "Get your next message, show it, say how it went.",
+    "task": "Get what you are to do next, show it, say how it went.",
     "lock": "Take a lock that one agent at a time has.",
     "unlock": "Give a lock back.",
     "worker": "Run commands one by one, as they are sent.",
@@ -85,6 +109,12 @@ COMMANDS = {name: line for section in SECTIONS.values() for name, line in sectio
 
 EVENTS = 50
 """How many events are printed where nobody says how many."""
+
+OPEN = ("waiting", "ready", "leased", "failed", "held")
+"""The states of a task that is not over."""
+
+TASKS = 50
+"""How many tasks are listed where nobody says how many."""
 
 LINES = 200
 """How many lines of a window are printed where nobody says how many."""
@@ -159,6 +189,26 @@ def _send(words: list[str]) -> int | None:
     return voices.agent_send(words)
 
 
+def _task(words: list[str]) -> int | None:
+    """Do what an agent says of its own task; None for what a person says of all of them."""
+    from hive.cli import voices
+
+    if words == ["list", "--json"]:
+        return _asked("tasks", {"states": list(OPEN), "limit": TASKS})
+    word = next((one for one in words if not one.startswith("-")), "")
+    agent = os.environ.get("HIVE_AGENT")
+    if voices.is_mine(words, os.environ) or (agent and f"task {word}" not in COMMANDS):
+        return voices.run("task", words)
+    if word or not {"--help", "-h"} & set(words):
+        return None
+    print("For people:", *_lines_of("task "), "", "From an agent's window:", "", sep="\n")
+    return voices.run("task", words)
+
+
+def _lines_of(start: str) -> list[str]:
+    return [f"  {name:<18} {line}" for name, line in COMMANDS.items() if name.startswith(start)]
+
+
 def _spoken(verb: str) -> Callable[[list[str]], int]:
     def run(words: list[str]) -> int:
         from hive.cli import voices
@@ -174,7 +224,8 @@ _OTHERS: dict[str, Callable[[list[str]], int | None]] = {
     "worker": _worker,
     "mcp": _mcp,
     "send": _send,
-    **{verb: _spoken(verb) for verb in ("report", "ask", "task", "lock", "unlock")},
+    "task": _task,
+    **{verb: _spoken(verb) for verb in ("report", "ask", "lock", "unlock")},
 }
 """What has a command line of its own; None from it: the whole command line is needed."""
 
@@ -187,9 +238,9 @@ def _plain(verb: str, rest: list[str]) -> dict[str, Any] | None:
 
 
 def _one(names: list[str]) -> dict[str, Any] | None:
-    """Give the argument of `why`, where it is an agent: messages and requests are told apart."""
+    """Give the argument of `why`, where it is an agent: messages, tasks … are told apart."""
     name = names[0] if len(names) == 1 else ""
-    letter = name[:1] in "mMaAqQ" and name.lstrip("mMaAqQ-").isdigit()
+    letter = name[:1] in "mMaAqQtTrR" and name[1:].lstrip("-").isdigit()
     return None if not name or letter else {"name": name}
 
 

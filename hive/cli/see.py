@@ -12,6 +12,7 @@ from hive.adapters.channel import Unreachable
 from hive.cli import output, remote
 from hive.cli.hot import EVENTS, LINES
 from hive.cli.options import AnyNames, Follow, Json, Name
+from hive.core.tasks import parsed
 from hive.errors import HiveError, NotRunning, TimedOut
 
 PAUSE = 0.5
@@ -55,10 +56,10 @@ def monitor(json: Json = False) -> None:
 
 
 def why(name: Name, json: Json = False) -> None:
-    """Tell all that is known of one agent, message or request, and what is next."""
+    """Tell all that is known of one agent, message, request, task or run, and what is next."""
     from hive.cli.letters import why_letter
 
-    if why_letter(name, json):
+    if why_letter(name, json) or _why_work(name, json):
         return
     record = remote.look("why", name=name)
     if json:
@@ -67,6 +68,18 @@ def why(name: Name, json: Json = False) -> None:
     from hive import screen
 
     output.show(screen.why(record, time.time()), whole=True)
+
+
+def _why_work(name: str, json: bool) -> bool:
+    """Tell all of a task or a run; False where the name is neither."""
+    from hive.cli import tasks, work, workflows
+
+    run = work.run_name(name)
+    if run:
+        workflows.told_run(run, json=json)
+    elif parsed(name) is not None:
+        tasks.told(work.tasks([name])[0], json=json)
+    return bool(run) or parsed(name) is not None
 
 
 def logs(name: Name, follow: Follow = False, lines: Lines = LINES, json: Json = False) -> None:

@@ -1,4 +1,4 @@
-"""What agents say from inside their windows: reports, questions, messages, locks.
+"""What agents say from inside their windows: reports, questions, messages, tasks, locks.
 
 Short lines that a language model understands, each with what to do next. With the standard
 library only: agents say these things all day. Only an agent that hive started can, and only for
@@ -12,80 +12,17 @@ import sys
 import time
 
 from hive.adapters import reach
-from hive.cli import output
+from hive.cli import output, phrases
+from hive.cli.phrases import HELP, Given
 from hive.core.wording import clean
 from hive.errors import HiveError, NotRunning, TimedOut, WrongInput
 
 TYPE_CHECKING = False  # what mypy takes for true; importing `typing` costs 6 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any, TypeVar
 
     T = TypeVar("T")
-
-HELP = {
-    "report": """\
-Usage: hive report working|blocked|done [TEXT]
-
-  Say how you are. `blocked` shows TEXT to a person: say what keeps you.
-  `done` ends no message: `hive task done` does.
-
-Example:  hive report blocked "the staging database is down"
-""",
-    "ask": """\
-Usage: hive ask QUESTION [--option TEXT]... [--wait]
-
-  Ask a person. The answer comes as a message: end your turn.
-
-  --option TEXT   an answer to choose from; repeatable
-  --wait          stay until it is answered, and print the answer
-
-Example:  hive ask "Which database?" --option staging --option production
-""",
-    "task": """\
-Usage: hive task next                        your next message, if one waits
-       hive task show [m-N]                  the whole message
-       hive task progress [m-N] TEXT         how far you are
-       hive task done [m-N] [--result TEXT | --result-file FILE] [--confidence 0.9]
-       hive task fail [m-N] --why TEXT       it can't be done
-
-  Without a number it is the one message that is open for you.
-
-Example:  hive task done m-31 --result "rebased on main, tests pass"
-""",
-    "lock": """\
-Usage: hive lock NAME [--wait]
-
-  Take a lock that one agent at a time has; say who has it otherwise (exit code 1).
-  It is let go by `hive unlock NAME`, and when you end.
-
-  --wait   stay until it is yours
-
-Example:  hive lock database --wait && make migrate; hive unlock database
-""",
-    "unlock": """\
-Usage: hive unlock NAME
-
-  Let go of a lock that you have.
-""",
-}
-"""What `hive COMMAND --help` says."""
-
-OPTIONS = {
-    "report": {},
-    "ask": {"--option": True, "--wait": False},
-    "task": {
-        "--result": True,
-        "--result-file": True,
-        "--confidence": True,
-        "--why": True,
-        "--reason": True,
-    },
-    "lock": {"--wait": False},
-    "unlock": {},
-    "send": {},
-}
-"""The options of each command besides `--json`, and whether one takes a value."""
 
 STATES = {
     "working": "noted",
@@ -103,17 +40,22 @@ FIRST, LAST = 0.3, 2.0
 """Seconds between two questions of one wait: at the beginning, and when it takes long."""
 
 if TYPE_CHECKING:
-    Given = dict[str, list[str]]
     Record = dict[str, Any]
 
 
 def run(verb: str, words: list[str]) -> int:
     """Carry out one of the commands of `HELP`; raises HiveError."""
-    plain, given = _split(verb, words)
+    plain, given = phrases.split(verb, words)
     if "--help" in given:
         print(HELP[verb], end="")
         return 0
     return _DO[verb](plain, given)
+
+
+def is_mine(words: list[str], environ: Mapping[str, str]) -> bool:
+    """Whether `hive task WORDS` is what an agent says of its own, rather than a person of all."""
+    word = next((one for one in words if not one.startswith("-")), "")
+    return word in _TASKS and (word != "show" or bool(environ.get("HIVE_AGENT")))
 
 
 def agent_send(words: list[str]) -> int | None:
@@ -125,7 +67,7 @@ def agent_send(words: list[str]) -> int | None:
     others = [word for word in before if word.startswith("-") and word != "--json"]
     if not os.environ.get("HIVE_AGENT") or others:
         return None
-    plain, given = _split("send", words)
+    plain, given = phrases.split("send", words)
     if len(plain) != 2:
         return None
     record = _asked("send", names=plain[:1], text=plain[1], uid=reach.uid())
@@ -168,71 +110,87 @@ def _task(plain: list[str], given: Given) -> int:
     if what not in _TASKS:
         wrong = f"`{what}` can't be done with a task" if what else "it is not said what to do"
         raise WrongInput(wrong, fix=f"hive task {'|'.join(_TASKS)}")
-    name = rest.pop(0) if rest and _is_message(rest[0]) else ""
-    return _TASKS[what](name, " ".join(rest), given)
+    name = rest.pop(0) if rest and reach.is_name(rest[0]) else ""
+    return _TASKS[what](name, rest, given)
 
 
-def _is_message(word: str) -> bool:
-    return word.startswith("m-") and word[2:].isdecimal()
-
-
-def _next(_name: str, text: str, given: Given) -> int:
-    if text:
-        raise WrongInput(f"`hive task next` takes no more words: `{text}`", fix="hive task --help")
+def _next(_name: str, words: list[str], given: Given) -> int:
+    if words:
+        what = f"`hive task next` takes no more words: `{' '.join(words)}`"
+        raise WrongInput(what, fix="hive task --help")
     return _shown(_asked("next_task"), given)
 
 
-def _show(name: str, text: str, given: Given) -> int:
-    if text:
-        raise WrongInput(f"`{text}` is no message", fix="hive task show m-31")
-    return _shown(_asked("show_task", name=name), given)
+def _show(name: str, words: list[str], given: Given) -> int:
+    if words:
+        what = f"`{' '.join(words)}` is no message and no task"
+        raise WrongInput(what, fix="hive task show m-31")
+    return _shown(_asked("show_task", name=reach.about(name, os.environ)["name"]), given)
 
 
 def _shown(record: Record, given: Given) -> int:
     task = record["task"]
     if task is None:
-        line = "no message waits for you: end your turn, the next one comes by itself"
+        line = "nothing waits for you: end your turn, the next message comes by itself"
         return _told(record, line, given=given)
-    name, hive = task["name"], _hive()
+    name, hive = task.get("lease") or task["name"], _hive()
     done = f'when it is done: {hive} task done {name} --result "WHAT YOU DID"'
     fail = f'if it can\'t be done: {hive} task fail {name} --why "WHY"'
-    first = f"{name} from {task['from']}:"
-    return _told(record, first, *_lines(task["text"]), "", done, fail, given=given)
+    check = [f"hive then checks it with: {clean(task['check'])}"] if task.get("check") else []
+    first = f"{task['name']} from {task['from']}:"
+    return _told(record, first, *_lines(task["text"]), "", done, *check, fail, given=given)
 
 
-def _progress(name: str, text: str, given: Given) -> int:
+def _progress(name: str, words: list[str], given: Given) -> int:
+    text = " ".join(words)
     if not text.strip():
         raise WrongInput("it is not said how far you are", fix='hive task progress "TEXT"')
-    said = f"{name}: {text}" if name else text
-    return _told(_asked("progress", text=said, uid=reach.uid()), "noted: go on", given=given)
+    args = {"text": text, "name": reach.about(name, os.environ)["name"]}
+    if not args["name"].startswith("t"):
+        args = {"text": f"{name}: {text}" if name else text}
+    return _told(_asked("progress", **args, uid=reach.uid()), "noted: go on", given=given)
 
 
-def _done(name: str, text: str, given: Given) -> int:
-    result = _result(text, given)
-    confidence = _confidence(given)
-    args = {"name": name, "result": result, "confidence": confidence, "uid": reach.uid()}
-    return _ended(_asked("task_done", **args), name, "done", given)
+def _done(name: str, words: list[str], given: Given) -> int:
+    result, confidence = _result(" ".join(words), given), _confidence(given)
+    about = reach.about(name, os.environ)
+    record = _asked("task_done", **about, result=result, confidence=confidence, uid=reach.uid())
+    return _ended(record, name, "done", given)
 
 
-def _fail(name: str, text: str, given: Given) -> int:
-    why = _last(given, "--why") or _last(given, "--reason") or text
+def _fail(name: str, words: list[str], given: Given) -> int:
+    why = _last(given, "--why") or _last(given, "--reason") or " ".join(words)
     if not why.strip():
         raise WrongInput("it is not said why", fix='hive task fail m-31 --why "WHY"')
-    record = _asked("task_fail", name=name, why=why, uid=reach.uid())
+    record = _asked("task_fail", **reach.about(name, os.environ), why=why, uid=reach.uid())
     return _ended(record, name, "failed", given)
 
 
 def _ended(record: Record, name: str, how: str, given: Given) -> int:
     called = record.get("task", name) or "it"
     line = f"{called} is noted as {how}: end your turn, the next message comes by itself"
+    more = [clean(record["why"])] if record.get("state", "done") != "done" else []
+    return _told(record, line, *more, given=given)
+
+
+def _divide(name: str, words: list[str], given: Given) -> int:
+    parts = [*map(_read, words), *given.get("--text", ())]
+    if not parts or not all(part.strip() for part in parts):
+        what = "there is nothing in a part" if parts else "no part is named"
+        raise WrongInput(what, fix="hive task split api.md ui.md   # a prompt in each file")
+    about = reach.about(name, os.environ)["name"]
+    record = _asked("split_task", parts=parts, name=about, uid=reach.uid())
+    called, made = record.get("task", name) or "it", ", ".join(record.get("parts", ()))
+    line = f"{called} waits for its parts{f': {made}' if made else ''}; end your turn"
     return _told(record, line, given=given)
 
 
 def _lock(plain: list[str], given: Given) -> int:
     name = _one_lock(plain, "lock")
+    more = {"shared": True} if "--shared" in given else {}
 
     def take() -> Record:
-        return _asked("lock", name=name, uid=reach.uid())
+        return _asked("lock", name=name, **more, uid=reach.uid())
 
     record = _until(take, lambda one: one["held"]) if "--wait" in given else take()
     if not record["held"]:
@@ -254,12 +212,13 @@ def _one_lock(plain: list[str], verb: str) -> str:
     return plain[0]
 
 
-_TASKS: dict[str, Callable[[str, str, Given], int]] = {
+_TASKS: dict[str, Callable[[str, list[str], Given], int]] = {
     "next": _next,
     "show": _show,
     "progress": _progress,
     "done": _done,
     "fail": _fail,
+    "split": _divide,
 }
 _DO: dict[str, Callable[[list[str], Given], int]] = {
     "report": _report,
@@ -273,7 +232,13 @@ _DO: dict[str, Callable[[list[str], Given], int]] = {
 def _asked(verb: str, **args: Any) -> Record:
     """Have the supervisor do it, in this agent's name."""
     args["me"] = reach.me(os.environ)
-    answer: Record = reach.ask(verb, args, environ=os.environ, timeout=PATIENCE)
+
+    def direct() -> Record | None:
+        from hive import offline_tasks
+
+        return offline_tasks.asked(verb, args, os.environ)
+
+    answer: Record = reach.ask(verb, args, environ=os.environ, timeout=PATIENCE, direct=direct)
     return answer
 
 
@@ -308,16 +273,21 @@ def _lines(text: str) -> list[str]:
 
 def _result(text: str, given: Given) -> str:
     """Give what was done: from an option, a file, or the words that are left."""
-    file = _last(given, "--result-file")
-    if not file:
-        return _last(given, "--result") or text
-    from pathlib import Path
+    said = _last(given, "--result")
+    file = "-" if said == "-" else _last(given, "--result-file")
+    return _read(file) if file else said or text
 
+
+def _read(file: str) -> str:
+    """Give what a file holds, or stdin; raises WrongInput."""
     try:
-        return sys.stdin.read() if file == "-" else Path(file).read_text("utf-8", "replace")
+        if file == "-":
+            return sys.stdin.read()
+        with open(file, encoding="utf-8", errors="replace") as opened:  # noqa: PTH123 - pathlib costs 7 ms
+            return opened.read()
     except OSError as error:
         what = f"can't read it: {error.strerror}"
-        raise WrongInput(what, where=file, fix="give the result with --result") from error
+        raise WrongInput(what, where=file, fix="name a file that is there") from error
 
 
 def _confidence(given: Given) -> float | None:
@@ -341,27 +311,3 @@ def _hive() -> str:
     """Give the command by which this was run, as a sandbox's shell finds it too."""
     name = sys.argv[0]
     return name if name.startswith("/") and name.endswith("/hive") else "hive"
-
-
-def _split(verb: str, words: list[str]) -> tuple[list[str], Given]:
-    """Give the plain words, and the options with their values; raises WrongInput."""
-    known = OPTIONS[verb] | {"--json": False, "--help": False, "-h": False}
-    plain: list[str] = []
-    given: Given = {}
-    rest = list(words)
-    while rest:
-        word = rest.pop(0)
-        if word == "--":
-            return plain + rest, given
-        option, equals, value = word.partition("=") if word.startswith("--") else (word, "", "")
-        if not word.startswith("-") or word == "-":
-            plain.append(word)
-            continue
-        if option not in known or (equals and not known[option]):
-            raise WrongInput(f"no such option: `{option}`", fix=f"hive {verb} --help")
-        if known[option] and not equals:
-            if not rest:
-                raise WrongInput(f"`{option}` needs a value", fix=f"hive {verb} --help")
-            value = rest.pop(0)
-        given.setdefault("--help" if option == "-h" else option, []).append(value)
-    return plain, given

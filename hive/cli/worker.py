@@ -1,8 +1,8 @@
-"""An agent without a mind: `hive worker` runs each message as a command, one by one.
+"""An agent without a mind: `hive worker` does each task and message as a command, one by one.
 
-The command has the pane's own terminal, so a person may attach and type into it. No command is
-ever run twice: what was begun is written down first, and a command that was cut off is reported
-so. `worker.json` in the launch's folder is that memory.
+The command has the pane's own terminal, so a person may attach and type into it. Nothing is ever
+run twice under one lease: what was begun is written down first, and a command that was cut off is
+reported so. `worker.json` in the launch's folder is that memory.
 """
 
 from __future__ import annotations
@@ -10,47 +10,68 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 import termios
-import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NoReturn
 
 from hive.adapters import reach
 from hive.cli import output
+from hive.cli.workplace import NOT_FOUND, NOT_RUN, Workplace
 from hive.core.wording import clean
 from hive.errors import HiveError, NotRunning, TimedOut, WrongInput
 
-HELP = """\
-Usage: hive worker
+TYPE_CHECKING = False  # what mypy takes for true; importing `typing` costs 6 ms
+if TYPE_CHECKING:
+    from typing import Any
 
-  Run the messages of this agent as commands of `sh`, one by one, each on this terminal, and
-  report how each ended. For a pane of an agent with `profile = "worker"`.
+HELP = """\
+Usage: hive worker [--prompts]
+
+  Do the tasks and messages of this agent, one by one, each as a command on this terminal, and
+  report how it ended: exit code 0 is done, any other failed. What the command writes into the
+  file $HIVE_RESULT is the result, else the last lines that it showed. A task that failed is tried
+  again as often as it may be, but not after 64 (it was called wrongly), 78 (its configuration is
+  wrong), 126 or 127 (it can't be run). The command finds $HIVE_TASK, and for a task $HIVE_FENCE
+  and $HIVE_LEASE. For a pane of an agent with `profile = "worker"`.
+
+  --prompts   refuse what is neither a prompt nor a command: hive says so for an agent with
+              `mode = "task"`, whose prompts its own program does
 """
 
-POLL = 0.2
-"""Seconds between two looks at the bell, which hive rings when a message has come."""
-
-ANYWAY = 30.0
-"""Seconds after which it is asked for a message although no bell was rung."""
+ANYWAY = 10.0
+"""Seconds after which it is asked for something to do although no bell was rung."""
 
 PATIENCE = 10.0
 """Seconds an answer may take."""
 
+GLANCE = 2.0
+"""Seconds an answer may take while a command runs."""
+
 AGAIN = 1.0
 """Seconds until it is asked again where nobody answered."""
 
-LINES = 20
-"""How many of the last lines that a command showed are reported."""
+LINES = {"prompt": 200}
+"""How many of the last lines that it showed are reported, by kind; of any other:"""
 
-OF_TERMINAL = (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGTTOU, signal.SIGTTIN)
-"""What the terminal sends is for the command."""
+FEW = 20
 
-HELD = (signal.SIGTERM, signal.SIGCHLD)
-"""What is waited for while a command runs."""
+LONGEST = 200_000
+"""How many characters of a result that was written into a file are reported."""
+
+WHOLE = 400
+"""How many of a window's lines are looked through for those of a command."""
+
+PERMANENT = frozenset({64, 78, NOT_RUN, NOT_FOUND})
+"""The exit codes after which another try would end the same: those of sysexits.h, and a shell's."""
 
 AWAY = (NotRunning, TimedOut)
+
+CUT_OFF = "cut off: the worker was ended while the command ran"
+TAKEN = "it was taken back, or is over, while its command ran: that was ended"
+NO_COMMAND = 'this worker has no command for it: it runs commands, and prompts where its agent \
+has `mode = "task"`'
+
+Task = dict[str, "Any"]
 
 
 def run(words: list[str]) -> int:
@@ -58,52 +79,41 @@ def run(words: list[str]) -> int:
     if words[:1] in (["--help"], ["-h"]):
         print(HELP, end="")
         return 0
-    if words:
-        raise WrongInput(f"`hive worker` takes no words: `{words[0]}`", fix="hive worker")
+    if words not in ([], ["--prompts"]):
+        raise WrongInput(f"`hive worker` does not know `{words[0]}`", fix="hive worker --help")
     me, folder = reach.me(os.environ), os.environ.get("HIVE_FOLDER")
     if not folder:
         raise WrongInput("this is for agents that hive started: `HIVE_FOLDER` is not set")
-    worker = Worker(Path(folder), me)
-    for number in OF_TERMINAL:
-        signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, worker.ended)
-    return worker.work()
+    return Worker(Path(folder), me, prompts=bool(words)).work()
 
 
 class Worker:
-    """Takes a message, runs it, reports it."""
+    """Takes a task, runs its command, reports it."""
 
-    def __init__(self, folder: Path, me: dict[str, str]) -> None:
+    def __init__(self, folder: Path, me: dict[str, str], *, prompts: bool = False) -> None:
         self._me = me
+        self._prompts = prompts
         self._memory = folder / "worker.json"
-        self._bell = folder / "bell"
-        self._over = False
-        self._idle = False
+        self._result = folder / "result"
         self._begun = _read(self._memory)
+        self._place = Workplace(folder)
         self._here = False
-
-    def ended(self, _number: int, _frame: object) -> None:
-        """End: at once while nothing is done, else after what is done."""
-        self._over = True
-        if self._idle:
-            raise SystemExit(0)
 
     def work(self) -> int:
         """Work until the end, and give the exit code."""
         output.say("hive worker: waiting for commands")
-        while not self._over:
-            rung = _touched(self._bell)
-            self._idle = True
+        while not self._place.over:
+            self._place.idle = True
             task, again = self._next()
             if task is None:
-                self._rest(again, rung)
-            self._idle = False
-            if task is not None and not self._over:
-                self._do(task["name"], task["text"])
+                self._place.rest(again)
+            self._place.idle = False
+            if task is not None and not self._place.over:
+                self._do(task)
         return 0
 
-    def _next(self) -> tuple[dict[str, str] | None, float]:
-        """Give the next message, or None and the seconds until it is asked again."""
+    def _next(self) -> tuple[Task | None, float]:
+        """Give what to do next, or None and the seconds until it is asked again."""
         try:
             task = self._ask("next_task")["task"]
         except AWAY as error:
@@ -112,24 +122,86 @@ class Worker:
         self._here = True
         return task, ANYWAY
 
-    def _do(self, name: str, text: str) -> None:
+    def _do(self, task: Task) -> None:
         """Run a command, unless it was begun before; report how it ended, until that is heard."""
-        if self._begun.get("task") != name:
-            self._remember({"task": name, "uid": reach.uid()})
-            code = self._run(text)
-            lines = tail(self._shown(), headers(text))
-            self._remember({**self._begun, **_outcome(code, lines, over=self._over)})
+        if self._begun.get("lease") != _lease(task):
+            self._remember({"task": task["name"], "lease": _lease(task), "uid": reach.uid()})
+            ended = self._ended(task)
+            self._remember({**self._begun, **ended})
+            if ended["why"] == TAKEN:
+                self._give_back(task)
+                return
         elif "verb" not in self._begun:
-            output.note(f"hive worker: {name} was cut off, and is not run again")
-            self._remember({**self._begun, "verb": "task_fail", "args": {"why": CUT_OFF}})
-        self._report(name)
+            output.note(f"hive worker: {task['name']} was cut off, and is not run again")
+            self._remember({**self._begun, **_failed(CUT_OFF)})
+        self._report(task)
 
-    def _report(self, name: str) -> None:
+    def _ended(self, task: Task) -> Task:
+        """Run a command, and give how it ended: the verb and what it says."""
+        argv = self._command(task)
+        if not argv:
+            return _failed(NO_COMMAND, permanent=True)
+        shown = headers(task)
+        for line in shown:
+            output.say(line)
+        with suppress(OSError):  # none is there, or what is no file, and is not read
+            self._result.unlink()
+        directory = task.get("directory") or ""
+        code = self._place.run(argv, self._environ(task), directory, lambda: self._is_ours(task))
+        if code is None:
+            return _failed(TAKEN)
+        answer = _text(self._result).strip()
+        told = answer or "\n".join(self._shown(task, shown)).strip()
+        alone = bool(answer) or task.get("kind") == "prompt"
+        return _outcome(code, told, alone=alone, over=self._place.over)
+
+    def _command(self, task: Task) -> list[str]:
+        """Give the words that do it, none where there are none."""
+        if task.get("argv"):
+            return list(task["argv"])
+        kind = task.get("kind")
+        if kind == "prompt" or (self._prompts and kind != "run"):
+            return []
+        return ["sh", "-c", task["text"]]
+
+    def _environ(self, task: Task) -> dict[str, str]:
+        """Give a command's environment: which task it is, and where its result may be put."""
+        own = {"HIVE_TASK": task["name"], "HIVE_RESULT": str(self._result)}
+        if task.get("fence"):
+            own |= {"HIVE_FENCE": str(task["fence"]), "HIVE_LEASE": task["lease"]}
+        return {**os.environ, **own}
+
+    def _is_ours(self, task: Task) -> bool:
+        """Whether what runs is still to be done here; so it is where nobody answers."""
+        try:
+            now = self._ask("next_task", timeout=GLANCE, away=0.0)["task"]
+        except WrongInput:
+            return False  # this launch is over
+        except HiveError:
+            return True
+        return now is not None and _lease(now) == _lease(task)
+
+    def _give_back(self, task: Task) -> None:
+        """Say once that nothing runs any more for what was taken back."""
+        output.note(f"hive worker: {task['name']}: {TAKEN}")
+        with suppress(HiveError):  # it is over, or another's by now; or nobody answers
+            self._tell(task)
+
+    def _tell(self, task: Task) -> Any:
+        """Report once how a command ended."""
+        args = {**self._begun["args"], "name": task["name"], "uid": self._begun["uid"]}
+        if task.get("fence"):
+            args["fence"] = task["fence"]
+        else:
+            args.pop("permanent", None)  # a message is never tried again
+        return self._ask(self._begun["verb"], **args)
+
+    def _report(self, task: Task) -> None:
         """Report how a command ended, until somebody hears it."""
-        args = {**self._begun["args"], "name": name, "uid": self._begun["uid"]}
+        name = task["name"]
         while True:
             try:
-                if self._ask(self._begun["verb"], **args) != reach.NOTED:
+                if self._tell(task) != reach.NOTED:
                     return
                 break
             except AWAY as error:
@@ -137,14 +209,16 @@ class Worker:
             except HiveError as error:  # it was answered meanwhile, or taken back
                 output.note(f"hive worker: {name} is not reported: {error.what}")
                 break
-            if self._over:
+            if self._place.over:
                 return
-            self._rest(AGAIN, _touched(self._bell))
-        self._rest(AGAIN, _touched(self._bell))  # else the same message might come at once
+            self._place.rest(AGAIN)
+        self._place.rest(AGAIN)  # else the same task might come at once
 
-    def _ask(self, verb: str, **args: Any) -> Any:
+    def _ask(
+        self, verb: str, *, timeout: float = PATIENCE, away: float = reach.AWAY, **args: Any
+    ) -> Any:
         args["me"] = self._me
-        return reach.ask(verb, args, environ=os.environ, timeout=PATIENCE)
+        return reach.ask(verb, args, environ=os.environ, timeout=timeout, away=away)
 
     def _complain(self, error: HiveError) -> None:
         """Say once that nobody answers."""
@@ -152,99 +226,70 @@ class Worker:
             output.note(f"hive worker: {error.what}: waiting for it")
         self._here = False
 
-    def _rest(self, seconds: float, rung: int) -> None:
-        """Wait so long, or until the bell is rung; `rung` is when it was, as it was asked."""
-        last = time.monotonic() + seconds
-        while not self._over and time.monotonic() < last and _touched(self._bell) == rung:
-            time.sleep(POLL)
-
-    def _remember(self, begun: dict[str, Any]) -> None:
-        """Write down what was begun, so that also a machine that fails leaves it."""
+    def _remember(self, begun: Task) -> None:
+        """Write down what was begun: for a worker that is started in its place, in this launch."""
         self._begun = begun
         draft = self._memory.with_name("worker.json.new")
         try:
-            with draft.open("w") as file:
-                json.dump(begun, file)
-                file.flush()
-                os.fsync(file.fileno())
+            draft.write_text(json.dumps(begun))
             draft.replace(self._memory)
         except OSError as error:
             what = f"can't write down what is begun: {error.strerror}"
             raise HiveError(what, where=str(self._memory), fix="put that right") from error
 
-    def _run(self, text: str) -> int:
-        """Run it on this terminal, in the foreground; give its exit code, -N for signal N."""
-        for line in headers(text):
-            output.say(line)
-        terminal = os.isatty(0)
-        if terminal:
-            before = termios.tcgetattr(0)
-            termios.tcflush(0, termios.TCIFLUSH)  # what was typed before is not for this one
-        signal.pthread_sigmask(signal.SIG_BLOCK, HELD)  # none is lost: `_wait` takes them
-        code = self._wait(_start(text, terminal=terminal), terminal=terminal)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
-        if terminal:
-            with suppress(OSError, termios.error):  # the terminal has gone
-                os.tcsetpgrp(0, os.getpgrp())
-                termios.tcsetattr(0, termios.TCSADRAIN, before)
-        return code
-
-    def _wait(self, child: int, *, terminal: bool) -> int:
-        """Wait for the command's end; pass TERM on. One that the terminal stopped goes on."""
-        while True:
-            pid, status = os.waitpid(child, os.WUNTRACED | os.WNOHANG)
-            if not pid:
-                if signal.sigwait(HELD) == signal.SIGTERM:
-                    self._over = True
-                    _signal(child, signal.SIGTERM)
-            elif not os.WIFSTOPPED(status):
-                return os.waitstatus_to_exitcode(status)
-            elif os.WSTOPSIG(status) != signal.SIGSTOP and terminal:
-                with suppress(OSError):  # the terminal has gone
-                    os.tcsetpgrp(0, child)
-                _signal(child, signal.SIGCONT)
-
-    def _shown(self) -> list[str]:
+    def _shown(self, task: Task, shown: list[str]) -> list[str]:
         """Give the last lines that the command showed, as hive sees them in the window."""
         if not os.isatty(1):
             return []
         with suppress(OSError, termios.error):
             termios.tcdrain(1)
         try:
-            args = {"name": self._me["agent"], "lines": 200}
+            args = {"name": self._me["agent"], "lines": WHOLE}
             answer = reach.ask("logs", args, environ=os.environ, timeout=PATIENCE)
-            lines: list[str] = answer["lines"]
         except HiveError:
             return []  # the exit code says the most
-        return lines
+        return tail(answer["lines"], shown, LINES.get(task.get("kind", ""), FEW))
 
 
-CUT_OFF = "cut off: the worker was ended while the command ran; it is not run again"
+def headers(task: Task) -> list[str]:
+    """Give the lines that show what is done before it is."""
+    first, *more = task["text"].splitlines() or [""]
+    sign = f"{task['name']}:" if task.get("argv") else "$"
+    return [f"{sign} {clean(first)}", *(f"> {clean(line)}" for line in more)]
 
 
-def headers(text: str) -> list[str]:
-    """Give the lines that show a command before it runs."""
-    first, *more = text.splitlines() or [""]
-    return [f"$ {clean(first)}", *(f"> {clean(line)}" for line in more)]
-
-
-def tail(lines: list[str], shown: list[str]) -> list[str]:
+def tail(lines: list[str], shown: list[str], most: int = FEW) -> list[str]:
     """Give the last lines of a window, from behind the command's own (`shown`) on."""
     starts = [number for number, line in enumerate(lines) if line == shown[0]]
     after = lines[starts[-1] :] if starts else lines
     while after and shown and after[0] == shown[0]:
         after, shown = after[1:], shown[1:]
-    return after[-LINES:]
+    return after[-most:]
 
 
-def _outcome(code: int, lines: list[str], *, over: bool) -> dict[str, Any]:
-    """Give the report of an exit code: the verb and what it says."""
+def _lease(task: Task) -> str:
+    """Give what a task is known by: it may come again under another lease, and is done again."""
+    return task.get("lease") or str(task["name"])
+
+
+def _outcome(code: int, told: str, *, alone: bool, over: bool) -> Task:
+    """Give the report of an exit code: the verb and what it says.
+
+    What was `told` is the result `alone`, or stands behind the exit code.
+    """
     said = f"exit code {code}" if code >= 0 else f"ended by {_name(-code)}"
-    text = "\n".join([said, *lines]).strip()
+    text = f"{said}\n{told}".strip()
     if code == 0:
-        return {"verb": "task_done", "args": {"result": text, "confidence": None}}
+        result = told if told and alone else text
+        return {"verb": "task_done", "args": {"result": result, "confidence": None}, "why": ""}
     why = f"{text}\nthe worker was stopped" if over else text
-    return {"verb": "task_fail", "args": {"why": why}}
+    return _failed(why, permanent=code in PERMANENT)
+
+
+def _failed(why: str, *, permanent: bool = False) -> Task:
+    """Give the report of a failure; a permanent one is not worth another try."""
+    args = {"why": why, "permanent": True} if permanent else {"why": why}
+    return {"verb": "task_fail", "args": args, "why": why}
 
 
 def _name(number: int) -> str:
@@ -254,46 +299,18 @@ def _name(number: int) -> str:
         return f"signal {number}"
 
 
-def _start(text: str, *, terminal: bool) -> int:
-    """Start the command as a group of its own that has the terminal; give its pid."""
-    child = os.fork()
-    if not child:
-        _become(text, terminal=terminal)
-    with suppress(PermissionError, ProcessLookupError):  # it is a program by now, or ended
-        os.setpgid(child, child)
-    return child
-
-
-def _become(text: str, *, terminal: bool) -> NoReturn:
-    """Run the command in this process."""
+def _text(file: Path) -> str:
+    """Give what a command wrote as its result, "" where it wrote none."""
+    if not file.is_file():
+        return ""
     try:
-        os.setpgid(0, 0)
-        if terminal:
-            os.tcsetpgrp(0, os.getpgrp())
-        for number in (*OF_TERMINAL, signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ):
-            signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
-        os.execvp("sh", ["sh", "-c", text])  # noqa: S606 - it is what was asked for
-    except BaseException as error:  # noqa: BLE001 - nothing may go on as a second worker
-        sys.stderr.write(f"hive worker: can't run it: {error}\n")
-        sys.stderr.flush()
-        os._exit(127)
-
-
-def _signal(child: int, number: signal.Signals) -> None:
-    with suppress(ProcessLookupError):  # it has just ended
-        os.killpg(child, number)
-        os.killpg(child, signal.SIGCONT)
-
-
-def _touched(file: Path) -> int:
-    try:
-        return file.stat().st_mtime_ns
+        with file.open(errors="replace") as written:
+            return written.read(LONGEST)
     except OSError:
-        return 0
+        return ""  # it can't be read: what was shown counts
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _read(file: Path) -> Task:
     """Give what was written down, nothing where nothing was."""
     try:
         found = json.loads(file.read_text())

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hive.core import names
+from hive.core.conditions import templated
 from hive.core.expand import PORT, Entry, Place, directories, env_files, full, members
 from hive.core.guess import SHELL_WORDS
 from hive.core.mistakes import Wrong
@@ -20,9 +21,10 @@ from hive.core.positions import Path
 from hive.core.spec import Agent
 from hive.core.units import as_text
 from hive.core.voicing import texts
+from hive.core.workflow import spots
 
 if TYPE_CHECKING:  # pydantic takes a tenth of a second to import
-    from hive.core import model
+    from hive.core import model, workflow_model
     from hive.core.vitals import Vitals
 
 Lost = frozenset[Path]
@@ -57,7 +59,9 @@ class Facts:
 
 def program(agent: Agent) -> Program | None:
     """Give the program an agent runs, or None where only a shell could tell."""
-    name = agent.argv[0]
+    name = (agent.voice.headless if agent.voice and agent.voice.headless else agent.argv)[0]
+    if agent.voice and name == "hive":
+        return None  # what has a voice finds hive before all else
     if agent.argv[:2] == ("sh", "-c") and len(agent.argv) == 3:
         first = _FIRST_WORD.match(agent.argv[2])
         if first is None or first[1] in SHELL_WORDS:
@@ -83,6 +87,7 @@ def check(
         *_ports(entries, lost),
         *_patience(entries, lost),
         *_limits(file, entries, facts, lost),
+        *_workflows(file, lost),
     )
 
 
@@ -261,6 +266,40 @@ def _patience(entries: Sequence[Entry], lost: Lost) -> Iterator[Wrong]:
             path: Path = (*entry.path, "restart") if own else ("defaults", "restart")
             what = f"`longest` ({as_text(rule.longest)}) is less than `delay`"
             yield Wrong(path=path, what=f"{what} ({as_text(rule.delay)})")
+
+
+def _workflows(file: model.File, lost: Lost) -> Iterator[Wrong]:
+    """Find what is wrong with workflows, and whom their tasks are for that the file has not."""
+    if not file.workflows:
+        return
+    from hive.core import workflow_checks
+
+    known = members(file)
+    for name, table in file.workflows.items():
+        yield from workflow_checks.wrongs(name, table)
+        for spot in spots(table):
+            for key, what in _strangers(file, known, spot.table, lost):
+                yield Wrong(path=("workflows", name, *spot.path, key), what=what)
+
+
+def _strangers(
+    file: model.File, known: Mapping[str, Sequence[str]], table: workflow_model.Task, lost: Lost
+) -> Iterator[tuple[str, str]]:
+    """Find the team and the agent that a task is for and that the file has not."""
+    team = table.team or ""
+    if team and not templated(team) and not {("teams",), ("teams", team)} & lost:
+        near = names.did_you_mean(team, file.teams)
+        if team not in file.teams:
+            yield "team", f"`team` names `{team}`, which is no team{near}"
+            return
+    word = full(team, table.agent or "")
+    if not table.agent or templated(word) or _was_named(team, word, lost):
+        return
+    if word not in known:
+        near = names.did_you_mean(word, known)
+        yield "agent", f"`agent` names `{word}`, which is no agent{near}"
+    elif known[word] != (word,):
+        yield "agent", f"`agent` names `{word}`, which is a pool; name one of it, or a `role`"
 
 
 def _limits(

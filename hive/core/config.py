@@ -16,8 +16,9 @@ from pydantic_core import ErrorDetails
 
 from hive.core import tables
 from hive.core.mistakes import Mistake, Wrong, placed, private, refusal
-from hive.core.model import File
+from hive.core.model import File, Workflows
 from hive.core.positions import Path
+from hive.core.workflow_model import Workflow
 
 PLACEHOLDER = ":"
 """The command of an agent whose own can't be read: it passes every check that follows."""
@@ -26,39 +27,57 @@ NOWHERE = "/dev/null/nowhere"
 """The directory of a table whose own can't be read: nothing in it is looked for."""
 
 OTHER_WORDS = {
+    "after": "needs",
     "age": "max_age",
     "agent": "agents",
     "agent_type": "profile",
     "approval": "permission",
     "approvals": "permission",
     "args": "run command",
+    "attempts": "retries",
+    "batch": "batch_key",
+    "brief": "prompt",
     "brief_file": "brief",
+    "capabilities": "skills",
     "cli": "profile",
     "cmd": "run command",
     "command": "run",
+    "concurrency": "capacity",
+    "condition": "when",
+    "copies": "replicas",
     "cores": "cpu",
     "cost": "budget",
+    "count": "replicas",
     "cpu_limit": "cpu",
     "cpus": "cpu",
     "cwd": "directory",
-    "depends_on": "after",
+    "dependencies": "needs",
+    "depends_on": "after needs",
     "dir": "directory",
     "envfile": "env_file",
     "environment": "env",
     "folder": "directory",
     "health": "alive",
     "healthcheck": "alive",
-    "instructions": "brief",
+    "id": "name",
+    "if": "when",
+    "inputs": "params",
+    "instructions": "brief prompt",
+    "jobs": "tasks",
     "kind": "profile",
+    "labels": "skills",
     "lifetime": "max_age",
     "limit": "limits",
     "liveness": "alive",
+    "lock": "locks",
     "max_agents": "agents",
     "max_cost": "budget",
     "max_delay": "longest",
     "max_lifetime": "max_age",
     "max_memory": "memory",
     "max_processes": "processes",
+    "max_retries": "retries",
+    "max_tasks": "capacity",
     "mcp_servers": "mcp",
     "mcpServers": "mcp",
     "mem": "memory",
@@ -66,30 +85,47 @@ OTHER_WORDS = {
     "memory_high": "memory_soft",
     "memory_limit": "memory",
     "memory_max": "memory",
-    "mode": "permission",
+    "message": "prompt",
     "needs": "after",
     "nice": "priority",
+    "parameters": "params",
     "path": "directory",
     "permissions": "permission",
     "pids": "processes",
+    "pool": "team",
     "prompt": "brief",
+    "quorum": "agree",
     "ram": "memory",
     "readiness": "ready",
     "replicas": "count",
-    "resources": "limits",
+    "requires": "needs",
+    "resources": "limits locks",
     "retries": "attempts",
     "scale": "count",
     "servers": "mcp",
     "soft": "memory_soft",
     "soft_memory": "memory_soft",
     "spend": "budget",
-    "task": "brief",
+    "stages": "phases",
+    "steps": "tasks",
+    "stop_on_failure": "on_failure",
+    "tags": "skills",
+    "task": "brief prompt",
+    "tasks": "workflows",
     "team": "teams",
     "template": "prelude",
+    "test": "check",
+    "text": "prompt",
+    "threshold": "accept",
+    "title": "name",
     "trusted": "trust",
-    "ttl": "max_age",
-    "type": "profile",
+    "ttl": "max_age cache",
+    "type": "profile pattern",
+    "vars": "params",
+    "verify": "check",
+    "voters": "jury",
     "workdir": "directory",
+    "workflow": "workflows",
 }
 """What others call our keys; a word may stand for the one in one table, for another in another."""
 
@@ -138,6 +174,25 @@ def read(text: str, name: str = "hive.toml") -> File:
     return parsed.file
 
 
+def workflows(text: str, name: str) -> dict[str, Workflow]:
+    """Read the text of a file of workflows alone; raises WrongInput with every mistake."""
+    from hive.core import workflow_checks
+
+    source = tables.source(text, name)
+    wrongs: tuple[Wrong, ...] = ()
+    found: dict[str, Workflow] = {}
+    try:
+        found = Workflows.model_validate(source.values).workflows
+    except ValidationError as error:
+        wrongs = tables.wrongs(error.errors(include_url=False), Workflows, OTHER_WORDS)
+    for key, table in found.items():
+        wrongs = (*wrongs, *workflow_checks.wrongs(key, table))
+    mistakes = [*source.repeated, *placed(wrongs, source.text)]
+    if mistakes:
+        raise refusal(mistakes, name)
+    return found
+
+
 def _rest(
     values: dict[str, Any], mistakes: list[ErrorDetails]
 ) -> tuple[File | None, frozenset[Path]]:
@@ -162,6 +217,9 @@ def _mend(values: dict[str, Any], mistake: ErrorDetails) -> list[Path]:
     table: Any = values
     for part in path[:-1]:
         table = table.get(part) if isinstance(table, Mapping) else None
+    if path[0] == "workflows" and len(path) > 2:  # half a workflow is none
+        values["workflows"].pop(path[1], None)
+        return [path[:2]]
     if not isinstance(table, dict):
         return [path]
     table.pop(path[-1], None)

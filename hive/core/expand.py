@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from hive.core import names, spec
 from hive.core.limits import SOFT, Ceiling, Limits, Priority
 from hive.core.positions import Path
+from hive.core.rules import Rules
 
 if TYPE_CHECKING:  # pydantic takes a tenth of a second to import
     from hive.core import model
@@ -168,6 +169,11 @@ def ceiling(file: model.File) -> Ceiling:
     )
 
 
+def rules(file: model.File) -> Rules:
+    """Give how the tasks of the file's project are handed out and accepted."""
+    return file.work.rules()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Around:
     """What one agent table has to be read with."""
@@ -200,6 +206,8 @@ def _entry(around: _Around, team: str, key: str, *, first: int) -> Entry:
         limits=_limits(file.defaults, table),
         priority=_priority(file.defaults, table, table.role or names.role(key)),
         socket=_socket(file, around.place),
+        skills=tuple(dict.fromkeys(table.skills)),
+        capacity=_nearest(file.defaults, table, "capacity").capacity,
     )
     agents = tuple(
         replace(
@@ -284,7 +292,7 @@ def _stop(outer: model.Stop, inner: model.Stop) -> spec.Stop:
 
 def _limits(outer: model.Defaults, inner: model.Defaults) -> Limits:
     """Give an agent's limits: its own keys, one by one, over the defaults."""
-    nearest = {key: inner if key in inner.model_fields_set else outer for key in LIMITS}
+    nearest = {key: _nearest(outer, inner, key) for key in LIMITS}
     memory = nearest["memory"].memory
     return Limits(
         cpu=nearest["cpu"].cpu,
@@ -293,6 +301,11 @@ def _limits(outer: model.Defaults, inner: model.Defaults) -> Limits:
         max_age=nearest["max_age"].max_age,
         processes=nearest["processes"].processes,
     )
+
+
+def _nearest(outer: model.Defaults, inner: model.Defaults, key: str) -> model.Defaults:
+    """Give the table whose `key` counts."""
+    return inner if key in inner.model_fields_set else outer
 
 
 def _soft(memory: int, wanted: float | None) -> int:

@@ -41,7 +41,8 @@ class Message:
     it arrived. `outcome` is what the agent reported of it: `done`, `failed` or "", with `result`
     in words and `confidence` from 0 to 1 (None: not told). `kind` is `brief` for an agent's first
     prompt, `note` for what hive itself says (a nudge, "go on"), else `task`. `way` is `hook` where
-    it was handed to a hook at the end of a turn, else "".
+    it was handed to a hook at the end of a turn, else "". `lease` names the lease of the task that
+    it gives to the agent, `t-12-3`, "" for any other message.
     """
 
     number: int
@@ -64,6 +65,7 @@ class Message:
     confidence: float | None = None
     tries: int = 0
     way: Literal["", "hook"] = ""
+    lease: str = ""
     version: int = 0
 
     @property

@@ -51,6 +51,12 @@ def shown(key: object) -> str:
     return text if _BARE.fullmatch(text) else json.dumps(text)
 
 
+def table(path: Path) -> str:
+    """Write the name of a table; of several in a row, which one, counted from 1: `tasks#2`."""
+    parts = (f"#{part + 1}" if isinstance(part, int) else f".{shown(part)}" for part in path)
+    return "".join(parts).removeprefix(".")
+
+
 def private(path: Path) -> bool:
     """Whether what stands there may be a secret, and is never shown."""
     return "env" in path or "headers" in path
@@ -66,7 +72,7 @@ def placed(wrongs: Iterable[Wrong], text: str) -> list[Mistake]:
         found.append(
             Mistake(
                 line=line or 1,
-                where=".".join(shown(part) for part in wrong.path[:-1]),
+                where=table(wrong.path[:-1]),
                 what=wrong.what,
                 text=excerpt(lines, line) if line and not private(wrong.path) else "",
             )

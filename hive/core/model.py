@@ -6,7 +6,7 @@ keeps `hive.toml.example` equal to them. They know nothing of folders, programs 
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -37,6 +37,10 @@ from hive.core.values import (
     Times,
     Url,
 )
+from hive.core.workflow_model import Work, Workflow
+from hive.core.workflow_values import Skills
+
+Mode = Literal["chat", "task"]
 
 KINDS = ("http", "tcp", "exec", "screen")
 
@@ -166,6 +170,10 @@ class Defaults(Table):
     trust: bool = Field(
         False, description="Whether hive may answer the questions of its program's first start."
     )
+    mode: Mode = Field(
+        "chat", description="Whether its program runs all along, or is started for each task."
+    )
+    capacity: Times = Field(1, description="How many tasks it may have at once.")
     restart: Restart = Field(
         default_factory=Restart, description="When it is started again; goes over [defaults]."
     )
@@ -186,6 +194,9 @@ class Agent(Defaults):
     )
     role: Name | None = Field(
         None, description="What it is for, any word; without it, its key without final digits."
+    )
+    skills: Skills = Field(
+        (), description="What it can do, any words: a task that needs them goes to who has all."
     )
     count: Times | None = Field(
         None, description="Makes it a pool of so many, named key-1, key-2 and so on."
@@ -290,3 +301,13 @@ class File(Table):
         default_factory=dict, description="Servers that agents may use, by name."
     )
     teams: dict[Name, Team] = Field(default_factory=dict, description="The teams, by name.")
+    work: Work = Field(default_factory=Work, description="How tasks are handed out and accepted.")
+    workflows: dict[Name, Workflow] = Field(
+        default_factory=dict, description="Tasks in an order, to be run by name."
+    )
+
+
+class Workflows(Table):
+    """A file of workflows alone, such as the templates that hive brings along."""
+
+    workflows: dict[Name, Workflow] = Field(description="The workflows, by name.")

@@ -8,7 +8,7 @@ lists are joined, and what a project says wins. A plugin beside it writes what h
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from hive.core.fill import commands
 from hive.core.outfit import Order, Outfit
 from hive.core.plain import plain
+from hive.core.profile import Permission
 from hive.core.signs import Ask, Sign, Source, Sub, Turn, digest, marks
 from hive.core.voice import Server
 
@@ -122,14 +123,24 @@ def _plugin(order: Order) -> str:
     return _PLUGIN.replace("__STARTED__", json.dumps(started))
 
 
+def alone(permission: Permission) -> dict[str, str]:
+    """Give the variables that hold it to a permission where hive writes it no configuration."""
+    rules = _rules(permission, ("hive",))
+    return {"OPENCODE_PERMISSION": json.dumps(rules)} if rules else {}
+
+
 def _permission(order: Order) -> dict[str, Any]:
-    """Give what is asked for; the last rule that fits counts. `auto` is opencode's own flag."""
-    own: dict[str, Any] = {"hive_*": "allow"}
-    hive = {f"{one} *": "allow" for one in commands(order.hive)}
-    if order.voice.permission == "auto":
-        return own
-    edit = "allow" if order.voice.permission == "edits" else "ask"
-    return {"edit": edit, "webfetch": "ask", "bash": {"*": "ask", **hive}, **own}
+    """Give what is asked for; the last rule that fits counts."""
+    return {**_rules(order.voice.permission, commands(order.hive)), "hive_*": "allow"}
+
+
+def _rules(permission: Permission, hive: Iterable[str]) -> dict[str, Any]:
+    """Give the rules of a permission; `auto` is opencode's own flag."""
+    if permission == "auto":
+        return {}
+    edit = "allow" if permission == "edits" else "ask"
+    allowed = {f"{one} *": "allow" for one in hive}
+    return {"edit": edit, "webfetch": "ask", "bash": {"*": "ask", **allowed}}
 
 
 def _servers(order: Order) -> dict[str, Any]:

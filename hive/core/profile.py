@@ -5,16 +5,18 @@ strategy: `wiring` is how it is given hooks and servers, `records` how its own s
 
 In arguments, variables and files these stand for what is only known at a launch: `{session}`,
 `{brief}`, `{prelude}`, `{folder}` (the launch's own folder), `{directory}`, `{hive}` (the
-absolute path of hive's command), `{port}` (a free port).
+absolute path of hive's command), `{port}` (a free port). In [task], where each task is a launch of
+its own, that are `{text}` (the task's), `{folder}` (the agent's), `{directory}` and `{hive}`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
 Permission = Literal["ask", "edits", "auto"]
+YEAR = 365 * 86400.0
 PERMISSIONS: tuple[Permission, ...] = ("ask", "edits", "auto")
 
 
@@ -113,6 +115,18 @@ class Keys:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """How it does one task and ends, for agents with `mode = "task"`; without `args` it can't.
+
+    `command` comes at once behind the program, `args` behind the arguments of its permission.
+    The result is what it writes into `{folder}/result`, else what it printed last.
+    """
+
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Consent:
     """A question of its first start that hive answers beforehand where `trust = true`.
 
@@ -159,6 +173,7 @@ class Profile:
     title: Title = field(default_factory=Title)
     stall: Stall = field(default_factory=Stall)
     keys: Keys = field(default_factory=Keys)
+    task: Task = field(default_factory=Task)
     consents: tuple[Consent, ...] = ()
     account: str = ""
     reach: Literal["socket", "spool"] = "socket"
@@ -189,6 +204,25 @@ class Profile:
         """Whether it tells of a question in the middle of a turn as it tells of the turn's end."""
         return self.records == "aider"
 
+    def of_worker(self, env: Iterable[tuple[str, str]] = ()) -> Profile:
+        """Give the profile of `hive worker` where that starts this program for each task.
+
+        `env` is what the program is to inherit besides its profile's own.
+        """
+        return Profile(
+            name=self.name,
+            about=self.about,
+            version=self.version,
+            tested=self.tested,
+            env=(*self.env, *env),
+            strip=self.strip,
+            brief=Brief(how="none"),
+            stall=replace(self.stall, after=YEAR, interrupt=("C-c",)),
+            task=self.task,
+            account=self.account,
+            messages=False,
+        )
+
 
 _PARTS = {
     "brief": Brief,
@@ -198,6 +232,7 @@ _PARTS = {
     "title": Title,
     "stall": Stall,
     "keys": Keys,
+    "task": Task,
 }
 
 

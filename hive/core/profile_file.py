@@ -7,6 +7,7 @@ own. A file is checked alone, before it goes over another: so every key may be l
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -40,6 +41,7 @@ OTHER_WORDS = {
     "env_strip": "strip",
     "extend": "extends",
     "go_on_with": "go_on",
+    "headless": "task",
     "hooks": "wiring",
     "idle": "ready",
     "inherit": "extends",
@@ -62,6 +64,9 @@ OTHER_WORDS = {
 }
 """What others call our keys."""
 
+OF_TASK = ("text", "folder", "directory", "hive")
+"""What stands there in [task], where every task is a launch of its own."""
+
 _IN_BRACES = re.compile(r"\{([A-Za-z_]+)\}")
 
 _PROFILE = Profile(name="")
@@ -72,25 +77,37 @@ _SCREEN = profile.Screen()
 _TITLE = profile.Title()
 _STALL = profile.Stall()
 _KEYS = profile.Keys()
+_TASK = profile.Task()
 
 
-def words(value: object) -> tuple[str, ...]:
+def words(value: object, *, places: Sequence[str] = PLACES) -> tuple[str, ...]:
     """Read words of a command line: a list of texts, of which some may be empty."""
     good = isinstance(value, list) and all(isinstance(one, str) for one in value)
     if not isinstance(value, list) or not good:
         raise ValueError("must be a list of words in quotes")
-    return tuple(filled(one) for one in value)
+    return tuple(filled(one, places=places) for one in value)
 
 
-def filled(text: str) -> str:
+def filled(text: str, *, places: Sequence[str] = PLACES) -> str:
     """Check a text that is filled at a launch: no near miss of what stands in braces there."""
     if "\0" in text:
         raise ValueError("must not hold a NUL character")
     for found in _IN_BRACES.findall(text):
-        near = "" if found in PLACES else names.nearest(found, PLACES)
+        near = "" if found in places else names.nearest(found, places)
         if near:
             raise ValueError(f"holds `{{{found}}}`; did you mean `{{{near}}}`?")
     return text
+
+
+def task_words(value: object) -> tuple[str, ...]:
+    """Read words of the command line of one task."""
+    read = words(value, places=OF_TASK)
+    for one in read:
+        lost = [found for found in _IN_BRACES.findall(one) if found in {*PLACES} - {*OF_TASK}]
+        if lost:
+            known = ", ".join(f"`{{{place}}}`" for place in OF_TASK)
+            raise ValueError(f"holds `{{{lost[0]}}}`, which no task has; it may hold {known}")
+    return read
 
 
 def patterns(value: object) -> tuple[str, ...]:
@@ -113,6 +130,7 @@ def form(value: str) -> str:
 
 
 Words = Annotated[tuple[str, ...], BeforeValidator(words)]
+TaskWords = Annotated[tuple[str, ...], BeforeValidator(task_words)]
 Patterns = Annotated[tuple[str, ...], BeforeValidator(patterns)]
 FilledEnv = dict[
     Annotated[str, AfterValidator(values.variable)],
@@ -199,6 +217,13 @@ class Keys(Table):
     deny: Texts = _KEYS.deny
 
 
+class Task(Table):
+    """How it does one task and ends."""
+
+    command: TaskWords = _TASK.command
+    args: TaskWords = _TASK.args
+
+
 class Consent(Table):
     """A question of its first start that hive answers where the user trusts it to."""
 
@@ -231,6 +256,7 @@ class File(Table):
     title: Title = Field(default_factory=Title)
     stall: Stall = Field(default_factory=Stall)
     keys: Keys = Field(default_factory=Keys)
+    task: Task = Field(default_factory=Task)
     consents: list[Consent] = Field(default_factory=list)
     account: str = _PROFILE.account
     reach: Literal["socket", "spool"] = _PROFILE.reach

@@ -139,6 +139,8 @@ def _misfits(one: Profile) -> Iterator[Wrong]:
         yield Wrong(path=("session", "new"), what=what)
     if one.brief.how == "argv" and not _holds(one.brief.args, "{brief}"):
         yield Wrong(path=("brief", "args"), what="`args` must hold `{brief}`")
+    if (one.task.command or one.task.args) and not _holds(one.task.args, "{text}"):
+        yield Wrong(path=("task", "args"), what="`args` must hold `{text}`")
 
 
 def _holds(args: Sequence[str], place: str) -> bool:

@@ -79,7 +79,7 @@ class Agent:
     lowest `priority` are paused first.
     `socket` is the tmux server: "" is the user's default one, a word is a name (`tmux -L`),
     a text with a slash is a path (`tmux -S`). `voice` is how it is spoken to, None for a plain
-    program.
+    program. `skills` are what it can do, and `capacity` how many tasks it has at once at most.
     """
 
     project: str
@@ -102,6 +102,8 @@ class Agent:
     limits: Limits = field(default_factory=Limits)
     priority: Priority = "normal"
     voice: Voice | None = None
+    skills: tuple[str, ...] = ()
+    capacity: int = 1
 
     @property
     def dress(self) -> str:
@@ -154,6 +156,7 @@ def from_dict(values: Mapping[str, Any]) -> Agent:
     found["argv"] = tuple(found["argv"])
     found["env"] = tuple((key, value) for key, value in found.get("env", ()))
     found["after"] = tuple(found.get("after", ()))
+    found["skills"] = tuple(found.get("skills", ()))
     for key in ("ready", "alive"):
         found[key] = Probe(**found[key]) if found.get(key) else None
     found["restart"] = Restart(**found.get("restart", {}))

@@ -18,6 +18,9 @@ NOTES = 50
 LONGEST = 100_000
 """How many characters of a result are kept; of a longer one the middle is left out."""
 
+CANCEL, LATE = "cancel", "late"
+"""How a leased task is asked to end: for good, or as an attempt that took too long."""
+
 _NO_LEASE: dict[str, Any] = {
     "agent": "",
     "launch": "",
@@ -61,9 +64,9 @@ def sent_back(task: Task, why: str, now: float) -> Change:
     return _same(task, why, report=None, rounds=task.rounds + 1, heard=now)
 
 
-def asked_to_end(task: Task, why: str) -> Change:
-    """Note that a person wants a leased task ended: what runs is ended first."""
-    return _same(task, why, asked="cancel")
+def asked_to_end(task: Task, why: str, how: str = CANCEL) -> Change:
+    """Note that a leased task is to be ended: what runs is ended first."""
+    return _same(task, why, asked=f"{how}: {why}")
 
 
 def moved(task: Task, launch: str, why: str, now: float) -> Change:
@@ -102,6 +105,11 @@ def divided(task: Task, why: str, now: float) -> Change:
 def held(task: Task, why: str, now: float) -> Change:
     """Have it wait for a person. What its agent said of it stays known."""
     return _moved(task, State.HELD, why, now, **{**_NO_LEASE, "report": task.report})
+
+
+def released(task: Task, why: str, now: float) -> Change:
+    """Let a held task go on: it waits for what it needs, if anything is left of that."""
+    return _moved(task, State.WAITING, why, now)
 
 
 def cancelled(task: Task, why: str, now: float, outcome: Outcome = "cancelled") -> Change:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from hive.core import guess, names, prelude, spec
+from hive.core import guess, names, prelude, spec, wirings
 from hive.core.expand import Entry, Named, Place, Variables, levels
 from hive.core.judge import is_shell
 from hive.core.mistakes import Wrong, shown
@@ -30,8 +30,11 @@ OWN_SERVER = "hive"
 LONGEST_BRIEF = 100_000
 """So many bytes of a brief go with a command line: Linux takes 128 KiB in one argument."""
 
-KEYS = ("brief", "prelude", "mcp", "permission", "trust", "account")
+KEYS = ("brief", "prelude", "mcp", "permission", "trust", "account", "mode")
 """The keys of an agent that only one with a profile can have."""
+
+WORKER = ("hive", "worker", "--prompts")
+"""What runs in the window of an agent whose program is started for each task."""
 
 _PLAIN = "write `run` as a list of words, or move its shell line into a script"
 
@@ -147,6 +150,8 @@ def _cast(around: _Around, entry: Entry) -> tuple[Entry, list[Wrong]]:
         what = f"`run` must be a plain command, so that hive can give it arguments: {_PLAIN}"
         return entry, [Wrong(path=(*entry.path, "run"), what=what)]
     profile = profiles[name]
+    if _is_headless(around, entry, profile):
+        return _for_tasks(around, entry, profile, words)
     voice, wrongs = _voice(around, entry, profile)
     agents = []
     for agent in entry.agents:
@@ -154,6 +159,36 @@ def _cast(around: _Around, entry: Entry) -> tuple[Entry, list[Wrong]]:
         wrongs += wrong
         voiced_agent = replace(agent, argv=words, voice=replace(voice, prelude=taught))
         agents.append(replace(voiced_agent, stop=_stop(around, entry, profile, agent.stop)))
+    return replace(entry, agents=tuple(agents)), wrongs
+
+
+def _is_headless(around: _Around, entry: Entry, profile: Profile) -> bool:
+    """Whether the program is started for each task; one of [defaults] is for those that can."""
+    _, mode = _nearest(around, entry, "mode")
+    return mode == "task" and bool(profile.task.args)
+
+
+def _for_tasks(
+    around: _Around, entry: Entry, profile: Profile, words: tuple[str, ...]
+) -> tuple[Entry, list[Wrong]]:
+    """Give an entry whose agents are workers, which start the program anew for each task."""
+    voice, wrongs = _voice(around, entry, profile)
+    consents = profile.consents if voice.trust else ()
+    env = [pair for one in consents for pair in one.env]
+    env += wirings.alone(profile.wiring, voice.permission).items()
+    voice = replace(
+        voice,
+        profile=profile.of_worker(env),
+        servers=(),
+        headless=(
+            *words,
+            *profile.task.command,
+            *(word for one in consents for word in one.args),
+            *profile.permission.get(voice.permission, ()),
+            *profile.task.args,
+        ),
+    )
+    agents = [replace(agent, argv=WORKER, voice=voice) for agent in entry.agents]
     return replace(entry, agents=tuple(agents)), wrongs
 
 
@@ -169,7 +204,8 @@ def _unused(entry: Entry, *, plain: bool) -> Iterator[Wrong]:
 
 def _voice(around: _Around, entry: Entry, profile: Profile) -> tuple[Voice, list[Wrong]]:
     """Give the voice that all agents of an entry share, and what is wrong with it."""
-    brief, wrongs = _brief(around, entry, profile)
+    headless = _is_headless(around, entry, profile)
+    brief, wrongs = _brief(around, entry, "argv" if headless else profile.brief.how)
     _, servers = _nearest(around, entry, "mcp")
     _, permission = _nearest(around, entry, "permission")
     _, trust = _nearest(around, entry, "trust")
@@ -181,18 +217,25 @@ def _voice(around: _Around, entry: Entry, profile: Profile) -> tuple[Voice, list
         trust=trust,
         account=entry.table.account or profile.account or profile.name,
     )
-    return voice, [*wrongs, *_ungivable(entry, profile)]
+    return voice, [*wrongs, *_ungivable(entry, profile, headless=headless)]
 
 
-def _ungivable(entry: Entry, profile: Profile) -> Iterator[Wrong]:
+def _ungivable(entry: Entry, profile: Profile, *, headless: bool) -> Iterator[Wrong]:
     """Find what an agent's own keys say and its profile has no way to give."""
     own = entry.table.model_fields_set
-    if "brief" in own and profile.brief.how == "none":
+    if "mode" in own and entry.table.mode == "task" and not headless:
+        what = f"`mode` `task` is none of a `{profile.name}`: its profile has no [task]"
+        yield Wrong(path=(*entry.path, "mode"), what=f"{what} (`hive help agents`)")
+    if "brief" in own and profile.brief.how == "none" and not headless:
         what = f"`brief` can't be given to a `{profile.name}`: nothing is typed into it first"
         yield Wrong(path=(*entry.path, "brief"), what=what)
-    if entry.table.mcp and "mcp" in own and profile.wiring == "none":
-        what = f"`mcp` can't be given to a `{profile.name}`: hive knows no way to"
+    if entry.table.mcp and "mcp" in own and (headless or profile.wiring == "none"):
+        why = "it is started for each task" if headless else "hive knows no way to"
+        what = f"`mcp` can't be given to a `{profile.name}`: {why}"
         yield Wrong(path=(*entry.path, "mcp"), what=what)
+    if "prelude" in own and headless:
+        what = f"`prelude` can't be given to a `{profile.name}`: it is started for each task"
+        yield Wrong(path=(*entry.path, "prelude"), what=f"{what}, and told its `brief` before")
     mode = entry.table.permission
     if "permission" in own and mode != "ask" and mode not in profile.permission:
         known = " and ".join(f"`{one}`" for one in dict.fromkeys(("ask", *profile.permission)))
@@ -208,15 +251,15 @@ def _stop(around: _Around, entry: Entry, profile: Profile, stop: spec.Stop) -> s
     return replace(stop, signal="HUP")
 
 
-def _brief(around: _Around, entry: Entry, profile: Profile) -> tuple[str, list[Wrong]]:
+def _brief(around: _Around, entry: Entry, how: str) -> tuple[str, list[Wrong]]:
     """Give the first prompt of an entry's agents, and what is wrong with it."""
     path, said = _nearest(around, entry, "brief")
-    if said is None or profile.brief.how == "none":
+    if said is None or how == "none":
         return "", []
     target = around.place.under(around.folders[path[:-1]], said)
     text = around.known.texts.get(target, "") if is_path(said) else said
     size = len(text.encode(errors="replace"))
-    if profile.brief.how == "argv" and size > LONGEST_BRIEF:
+    if how == "argv" and size > LONGEST_BRIEF:
         what = f"`brief` has {size} bytes, more than a command line takes ({LONGEST_BRIEF})"
         return "", [Wrong(path=path, what=f"{what}: put most of it into a file that it names")]
     return text, []

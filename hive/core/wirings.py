@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from hive.core import aider, claude, codex, gemini, opencode
 from hive.core.outfit import Order, Outfit
 from hive.core.plain import plain
+from hive.core.profile import Permission
 from hive.core.resets import until
 from hive.core.signs import Sign, Turn
 
@@ -42,6 +43,11 @@ def wire(order: Order) -> Outfit:
     """Dress a launch as its profile's strategy does; without one, by its data alone."""
     wiring = _WIRINGS.get(order.voice.profile.wiring)
     return wiring.wire(order) if wiring else plain(order)
+
+
+def alone(wiring: str, permission: Permission) -> dict[str, str]:
+    """Give the variables that hold a program to a permission where it is started for each task."""
+    return opencode.alone(permission) if wiring == "opencode" else {}
 
 
 def signs(

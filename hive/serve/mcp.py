@@ -33,14 +33,16 @@ PATIENCE = 30.0
 """Seconds an answer may take."""
 
 ABOUT_AGENT = (
-    "You are the agent `{agent}`, run by hive. Finish each message with task_done or task_fail. "
+    "You are the agent `{agent}`, run by hive. Finish each message and each task with task_done or "
+    "task_fail. "
     "What only a person can decide, ask with ask_human; then end your turn: answers and new "
     "messages come by themselves. Never poll or sleep."
 )
 ABOUT_PERSON = "Send messages to the agents that hive runs, and see how they are."
 
 Number = Annotated[
-    str, Field(description="The message, as `m-31`; empty: the one that is open for you.")
+    str,
+    Field(description="The message, `m-31`, or the task, `t-12`; empty: the one that you have."),
 ]
 LATER: dict[str, Any] = {"noted": True, "next": "hive does it as soon as it runs: go on"}
 """What is answered while no supervisor runs."""
@@ -82,12 +84,17 @@ def build() -> MCPServer[Any]:
 
 
 def next_task() -> Answer:
-    """Give your next message, or the one you have begun; `task` is null where none waits.
+    """Give your next message or task, or the one you have begun; `task` is null where none waits.
 
     When none waits, end your turn: the next one comes by itself. Finish it with task_done or
     task_fail.
     """
     return _mine("next_task")
+
+
+def show_task(name: Number = "") -> Answer:
+    """Show the whole of a message or a task of yours."""
+    return _mine("show_task", name=_about(name)["name"])
 
 
 def task_done(
@@ -97,23 +104,58 @@ def task_done(
         float | None, Field(ge=0, le=1, description="How sure you are, from 0 to 1.")
     ] = None,
 ) -> Answer:
-    """Say that a message's work is done. Nothing else counts as done."""
-    return _told("task_done", name=name, result=result, confidence=confidence)
+    """Say that a message's or a task's work is done. Nothing else counts as done."""
+    return _told("task_done", **_about(name), result=result, confidence=confidence)
 
 
 def task_fail(
     why: Annotated[str, Field(min_length=1, description="Why it can't be done.")],
     name: Number = "",
 ) -> Answer:
-    """Say that a message's work can't be done, and why."""
-    return _told("task_fail", name=name, why=why)
+    """Say that a message's or a task's work can't be done, and why."""
+    return _told("task_fail", **_about(name), why=why)
 
 
 def progress(
     text: Annotated[str, Field(min_length=1, description="How far you are, in one sentence.")],
+    name: Number = "",
 ) -> Answer:
     """Say how far you are, on long work."""
-    return _told("progress", text=text)
+    called: str = _about(name)["name"]
+    if called.startswith("t"):
+        return _told("progress", text=text, name=called)
+    return _told("progress", text=f"{called}: {text}" if called else text)
+
+
+def split_task(
+    parts: Annotated[
+        list[Annotated[str, Field(min_length=1)]],
+        Field(min_length=1, description="The prompt of each part, with all that it needs."),
+    ],
+    name: Number = "",
+) -> Answer:
+    """Make parts of your task, for others: it waits for them and then goes on with their results.
+
+    End your turn then.
+    """
+    return _told("split_task", parts=parts, name=_about(name)["name"])
+
+
+def add_task(
+    text: Annotated[str, Field(min_length=1, description="All that whoever gets it must know.")],
+    team: Annotated[str, Field(description="Only for agents of this team.")] = "",
+    role: Annotated[str, Field(description="Only for agents of this role.")] = "",
+    skills: Annotated[list[str] | None, Field(description="What they must be able to do.")] = None,
+    priority: Annotated[int, Field(ge=0, le=100, description="50 is normal.")] = 50,
+    check: Annotated[str, Field(description="A command that ends with 0 when it is done.")] = "",
+    needs: Annotated[list[str] | None, Field(description="Tasks it waits for, as `t-12`.")] = None,
+) -> Answer:
+    """Add a task for whichever agent suits it: it is put into hive's queue, and handed out once."""
+    agent = os.environ.get("HIVE_AGENT", "")
+    job = {"text": text, "team": team, "role": role, "skills": skills or [], "priority": priority}
+    job |= {"check": check, "project": agent.partition("/")[0], "sender": agent or "a person"}
+    new = {"job": job, "uid": reach.uid(), "needs": needs or []}
+    return _ask("add_tasks", lambda: {"tasks": [new]})
 
 
 def ask_human(
@@ -137,9 +179,12 @@ def send(
     return _ask("send", lambda: {"names": to, "text": text, "uid": reach.uid()})
 
 
-def lock(name: LockName) -> Answer:
+def lock(
+    name: LockName,
+    shared: Annotated[bool, Field(description="Others may have it too if they share it.")] = False,
+) -> Answer:
     """Take a lock that one agent at a time has. Where `held` is false, `by` has it: try later."""
-    return _told("lock", name=name)
+    return _told("lock", name=name, **{"shared": True} if shared else {})
 
 
 def unlock(name: LockName) -> Answer:
@@ -162,9 +207,14 @@ def inbox() -> Answer:
 
 
 TOOLS: tuple[Callable[..., Answer], ...] = (
-    next_task, task_done, task_fail, progress, ask_human, send, lock, unlock, status,
+    next_task, show_task, task_done, task_fail, progress, split_task, add_task, ask_human, send,
+    lock, unlock, status,
 )  # fmt: skip
 """What agents may call; who is none is told so where that matters."""
+
+
+def _about(name: str) -> Answer:
+    return reach.about(name, os.environ)
 
 
 def _told(verb: str, **args: Any) -> Answer:
@@ -182,7 +232,14 @@ def _ask(verb: str, args: Callable[[], Answer]) -> Answer:
     from mcp.server.mcpserver.exceptions import ToolError
 
     try:
-        answer: Answer = reach.ask(verb, args(), environ=os.environ, timeout=PATIENCE)
+        given = args()
+
+        def direct() -> Answer | None:
+            from hive import offline_tasks
+
+            return offline_tasks.asked(verb, given, os.environ)
+
+        answer: Answer = reach.ask(verb, given, environ=os.environ, timeout=PATIENCE, direct=direct)
     except HiveError as error:
         raise ToolError(str(error)) from error
     return LATER if answer == reach.NOTED else answer

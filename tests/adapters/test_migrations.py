@@ -11,8 +11,10 @@ from dataclasses import replace
 
 import pytest
 
+from hive.adapters.migrations import migrate
 from hive.adapters.schema import SCHEMA
 from hive.adapters.store import Death, Record, Store
+from hive.adapters.storefile import StoreFile
 from hive.core.world import Holding, State, TeamMemory
 from hive.errors import HiveError
 
@@ -122,6 +124,17 @@ def test_an_older_store_is_brought_up_to_date_and_a_copy_stays(path):
     assert ask(copy, "SELECT value FROM fact WHERE key = 'schema'") == [("1",)]
     assert ask(copy, "SELECT cause FROM death") == [("killed",)]
     assert "largest" not in columns(copy)
+
+
+@pytest.mark.parametrize("number", range(2, SCHEMA))
+def test_every_schema_there_was_is_brought_up_to_date(path, number):
+    file = StoreFile(path)
+    with file.writing() as connection:
+        migrate(connection, 1, number)
+        connection.exec_driver_sql(f"UPDATE fact SET value = '{number}' WHERE key = 'schema'")
+    file.close()
+    holds_all(path)
+    assert path.with_name(f"hive.db.schema-{number}").exists()
 
 
 def test_the_updated_store_keeps_what_is_new(path):

@@ -127,15 +127,6 @@ def test_conversations_are_remembered_with_all_they_hold(store, path):
     assert store.post.talks() == {}
 
 
-def test_a_lock_has_one_holder(store):
-    assert store.post.lock("port:3000", DEV, "1-a", 5.0) == (DEV, 5.0)
-    assert store.post.lock("port:3000", "task/web/pm", "1-b", 6.0) == (DEV, 5.0)
-    assert not store.post.unlock("port:3000", "task/web/pm")
-    assert store.post.unlock("port:3000", DEV)
-    assert store.post.lock("port:3000", "task/web/pm", "1-b", 7.0) == ("task/web/pm", 7.0)
-    assert store.post.locks() == [("port:3000", "task/web/pm", "1-b", 7.0)]
-
-
 def test_messages_can_be_listed_by_stage_and_agent(store):
     store.post.add([message(str(number)) for number in range(5)])
     store.post.add([message("x", agent="task/web/pm")])

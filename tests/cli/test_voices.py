@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -17,6 +18,7 @@ from hive.errors import HiveError, NotRunning, WrongInput
 from tests.conftest import eventually
 
 ME = {"agent": "Task/back/dev", "launch": "l1", "seal": "s"}
+WORK = {"name": "t-12", "lease": "t-12-3", "fence": 3, "from": "a person", "text": "Build it."}
 TASK = {"name": "m-31", "from": "back/pm", "text": "Rebase.\n\nThen \x1b[31mtest."}
 HEAVY = {
     "argparse", "asyncio", "dataclasses", "fcntl", "libtmux", "pathlib", "psutil", "pydantic",
@@ -79,7 +81,7 @@ def asked(supervisor):
             "next_task",
             {},
             {"task": None},
-            ["no message waits for you: end your turn, the next one comes by itself"],
+            ["nothing waits for you: end your turn, the next message comes by itself"],
             id="nothing to do",
         ),
         pytest.param(
@@ -97,6 +99,78 @@ def asked(supervisor):
                 'if it can\'t be done: hive task fail m-31 --why "WHY"',
             ],
             id="a message",
+        ),
+        pytest.param(
+            ["task", "next"],
+            "next_task",
+            {},
+            {"task": {**WORK, "check": "make\ttest"}},
+            [
+                "t-12 from a person:",
+                "Build it.",
+                "",
+                'when it is done: hive task done t-12-3 --result "WHAT YOU DID"',
+                "hive then checks it with: make    test",
+                'if it can\'t be done: hive task fail t-12-3 --why "WHY"',
+            ],
+            id="a task",
+        ),
+        pytest.param(
+            ["task", "show", "t-12"],
+            "show_task",
+            {"name": "t-12"},
+            {"task": {**WORK, "check": ""}},
+            [
+                "t-12 from a person:",
+                "Build it.",
+                "",
+                'when it is done: hive task done t-12-3 --result "WHAT YOU DID"',
+                'if it can\'t be done: hive task fail t-12-3 --why "WHY"',
+            ],
+            id="a task shown",
+        ),
+        pytest.param(
+            ["task", "progress", "t-12-3", "half", "way"],
+            "progress",
+            {"text": "half way", "name": "t-12"},
+            {},
+            ["noted: go on"],
+            id="progress of a task",
+        ),
+        pytest.param(
+            ["task", "done", "t-12-3", "built"],
+            "task_done",
+            {"name": "t-12", "fence": 3, "result": "built", "confidence": None},
+            {"task": "t-12", "state": "leased", "why": "its check runs"},
+            [
+                "t-12 is noted as done: end your turn, the next message comes by itself",
+                "its check runs",
+            ],
+            id="a task done, as it was given",
+        ),
+        pytest.param(
+            ["task", "fail", "t-12", "no", "way"],
+            "task_fail",
+            {"name": "t-12", "why": "no way"},
+            {"task": "t-12"},
+            ["t-12 is noted as failed: end your turn, the next message comes by itself"],
+            id="a task failed",
+        ),
+        pytest.param(
+            ["task", "split", "--text", "the API", "--text", "the UI"],
+            "split_task",
+            {"parts": ["the API", "the UI"], "name": ""},
+            {"task": "t-12", "parts": ["t-13", "t-14"]},
+            ["t-12 waits for its parts: t-13, t-14; end your turn"],
+            id="a task split",
+        ),
+        pytest.param(
+            ["lock", "path:src", "--shared"],
+            "lock",
+            {"name": "path:src", "shared": True},
+            {"held": True, "by": "back/dev"},
+            ["`path:src` is yours; let go of it: hive unlock path:src"],
+            id="a shared lock",
         ),
         pytest.param(
             ["task", "progress", "m-31", "half", "way"],
@@ -190,13 +264,16 @@ def test_each_thing_said_is_one_question_and_says_what_is_next(
         pytest.param(["ask", "a", "--wait=1"], "no such option: `--wait`", id="a value too many"),
         pytest.param(["task"], "not said what to do", id="no deed"),
         pytest.param(["task", "begin"], "`begin` can't be done", id="a wrong deed"),
-        pytest.param(["task", "show", "31"], "`31` is no message", id="no message"),
+        pytest.param(["task", "show", "31"], "`31` is no message and no task", id="no message"),
         pytest.param(["task", "next", "m-31", "x"], "takes no more words", id="too many words"),
         pytest.param(["task", "progress", "m-1"], "how far you are", id="no progress"),
         pytest.param(["task", "fail", "m-1"], "not said why", id="no reason"),
         pytest.param(["task", "done", "--confidence", "90%"], "from 0 to 1", id="no number"),
         pytest.param(["task", "done", "--confidence", "nan"], "from 0 to 1", id="not a number"),
         pytest.param(["task", "done", "--result-file", "/no/file"], "can't read it", id="no file"),
+        pytest.param(["task", "split"], "no part is named", id="no part"),
+        pytest.param(["task", "split", "--text", " "], "nothing in a part", id="an empty part"),
+        pytest.param(["task", "split", "t-1", "/no/file"], "can't read it", id="no part's file"),
         pytest.param(["lock"], "no lock is named", id="no lock"),
         pytest.param(["unlock", "a", "b"], "one lock at a time", id="two locks"),
     ],
@@ -235,6 +312,59 @@ def test_a_result_may_come_from_a_file(agent, supervisor, short_path):
     voices.run("task", ["done", "--result-file", "result.md"])
 
     assert supervisor.asked[0][1]["result"] == "- one\n- two\n"
+
+
+def test_a_result_may_come_from_stdin(agent, supervisor, monkeypatch):
+    supervisor.answers["task_done"] = {"task": "m-1"}
+    monkeypatch.setattr("sys.stdin", io.StringIO("- one\n"))
+
+    voices.run("task", ["done", "m-1", "--result", "-"])
+
+    assert supervisor.asked[0][1]["result"] == "- one\n"
+
+
+def test_parts_come_from_files(agent, supervisor, short_path):
+    supervisor.answers["split_task"] = {"task": "t-12"}
+    (short_path / "a.md").write_text("# one\n")
+    (short_path / "b.md").write_text("# two\n")
+
+    voices.run("task", ["split", "t-12-3", "a.md", "b.md"])
+
+    assert asked(supervisor) == [("split_task", {"name": "t-12", "parts": ["# one\n", "# two\n"]})]
+
+
+def test_what_was_started_for_one_task_need_not_name_it(agent, supervisor, monkeypatch):
+    supervisor.answers = {"task_done": {}, "progress": {}}
+    monkeypatch.setenv("HIVE_TASK", "t-12")
+    monkeypatch.setenv("HIVE_FENCE", "3")
+
+    voices.run("task", ["progress", "half", "way"])
+    voices.run("task", ["done", "built"])
+    voices.run("task", ["done", "m-1"])
+
+    assert asked(supervisor) == [
+        ("progress", {"text": "half way", "name": "t-12"}),
+        ("task_done", {"name": "t-12", "fence": 3, "result": "built", "confidence": None}),
+        ("task_done", {"name": "m-1", "result": "", "confidence": None}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "inside", "outside"),
+    [
+        pytest.param(["next"], True, True, id="next"),
+        pytest.param(["--json", "done", "t-1"], True, True, id="done"),
+        pytest.param(["split", "a.md"], True, True, id="split"),
+        pytest.param(["show", "t-1"], True, False, id="show"),
+        pytest.param(["list"], False, False, id="list"),
+        pytest.param(["add", "done"], False, False, id="add"),
+        pytest.param(["--help"], False, False, id="help"),
+        pytest.param([], False, False, id="nothing"),
+    ],
+)
+def test_an_agent_s_own_words_are_told_from_a_person_s(words, inside, outside):
+    assert voices.is_mine(words, {"HIVE_AGENT": "Task/back/dev"}) is inside
+    assert voices.is_mine(words, {}) is outside
 
 
 def test_a_lock_that_another_has_is_told(agent, supervisor):

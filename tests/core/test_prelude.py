@@ -34,7 +34,7 @@ def test_ours_has_at_most_25_lines():
         '/opt/hive send AGENT "TEXT"',
         "/opt/hive report working|blocked|done",
         "`[hive m-N]`",
-        "task done m-N --result",
+        "task done t-N --result",
         "Never sleep",
         "next_task, task_done, task_fail, progress, ask_human, send, lock, status",
     ],
@@ -44,8 +44,8 @@ def test_ours_tells_an_agent_all_that_it_has_to_know(said):
 
 
 def test_ours_names_only_options_that_there_are():
-    assert set(re.findall(r"--[a-z-]+", OURS)) == {"--result", "--why"}
-    assert {"--result", "--why"} <= set(voices.OPTIONS["task"])
+    assert set(re.findall(r"--[a-z-]+", OURS)) == {"--result", "--why", "--confidence"}
+    assert {"--result", "--why", "--confidence"} <= set(voices.OPTIONS["task"])
 
 
 def test_ours_speaks_of_no_teammates_where_there_are_none():

@@ -31,6 +31,7 @@ PARTS = {
     "title": profile.Title,
     "stall": profile.Stall,
     "keys": profile.Keys,
+    "task": profile.Task,
 }
 
 
@@ -101,6 +102,7 @@ def test_all_keys_are_read():
         title.working = ["^w"]
         stall = { after = "1m", interrupt = "C-c" }
         keys.allow = ["y", "Enter"]
+        task = { command = ["do"], args = ["-o", "{folder}/result", "{text}"] }
         [[consents]]
         name = "folder"
         about = "trusts it"
@@ -132,6 +134,7 @@ def test_all_keys_are_read():
         title=profile.Title(working=("^w",)),
         stall=profile.Stall(after=60.0, interrupt=("C-c",)),
         keys=profile.Keys(allow=("y", "Enter")),
+        task=profile.Task(command=("do",), args=("-o", "{folder}/result", "{text}")),
         consents=(
             profile.Consent(name="folder", about="trusts it", by="env", env=(("TRUST", "1"),)),
         ),
@@ -144,8 +147,8 @@ def test_all_keys_are_read():
         ("abot = 'x'", "f:1: unknown key `abot`; did you mean `about`?"),
         ("\n[screen]\nidle = 'x'", "f:3: [screen] unknown key `idle`; did you mean `ready`?"),
         ("[permission]\nautos = []", "f:2: [permission] unknown key `autos`; did you mean `auto`?"),
-        ("[[consents]]\nname='a'\nabout='b'\nby='c'\nargz=[]", "f:5: [consents.0] unknown key"),
-        ("[[consents]]\nname='a'\nabout='b'", "f:1: [consents.0] `by` is missing"),
+        ("[[consents]]\nname='a'\nabout='b'\nby='c'\nargz=[]", "f:5: [consents#1] unknown key"),
+        ("[[consents]]\nname='a'\nabout='b'", "f:1: [consents#1] `by` is missing"),
         ("consents = ['x']", "f:1: [consents] `consents` must be a table, not 'x'"),
         ("consents = 'x'", "f:1: `consents` must be a list, not 'x'"),
         ("wiring = 'cloude'", "f:1: `wiring` must be one of `none`, `claude`,"),
@@ -164,6 +167,10 @@ def test_all_keys_are_read():
         ("messages = 'no'", "f:1: `messages` must be true or false, not 'no'"),
         ("session.how = 'chosen'", "f:1: [session] `new` must hold `{session}`"),
         ("[brief]\nhow = 'argv'\nargs = ['-p']", "f:3: [brief] `args` must hold `{brief}`"),
+        ("[task]\nargs = ['-p']", "f:2: [task] `args` must hold `{text}`"),
+        ("[task]\ncommand = ['run']", "f:1: [task] `args` must hold `{text}`"),
+        ("[task]\nargs = ['{txt}']", "f:2: [task] `args` holds `{txt}`; did you mean `{text}`?"),
+        ("task.args = ['{port}', '{text}']", "f:1: [task] `args` holds `{port}`, which no task"),
         ("extends = 'y'", "f:1: `extends` names `y`, which is no profile"),
         ("extends = 'x'", "f:1: `extends` goes in a circle: x → x"),
         ("about = ", "f:1: this is not TOML"),
@@ -285,6 +292,17 @@ def test_no_two_profiles_of_ours_are_guessed_from_one_program():
     programs = [program for ours in found.values() for program in ours.programs]
 
     assert len(programs) == len(set(programs))
+
+
+def test_a_worker_in_place_of_a_program_is_spoken_to_as_a_worker():
+    ours = one((SHIPPED / "worker.toml").read_text(), "worker")
+    found = one((SHIPPED / "gemini.toml").read_text(), "gemini").of_worker([("A", "1")])
+
+    left = {"name", "about", "programs", "version", "tested", "account", "strip", "env", "task"}
+    for key in {one.name for one in fields(Profile)} - left:
+        assert getattr(found, key) == getattr(ours, key), key
+    assert (found.name, found.account, found.env) == ("gemini", "gemini", (("A", "1"),))
+    assert found.strip == ("GEMINI_CLI_IDE_*",)
 
 
 def test_the_generic_one_shows_every_key():

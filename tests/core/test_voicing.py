@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from hive.core import expand as expansion
+from hive.core.checks import program
 from hive.core.config import parse, read
 from hive.core.mistakes import placed, refusal
-from hive.core.profile import Brief, Profile, Typing
+from hive.core.profile import Brief, Consent, Profile, Task, Typing
 from hive.core.spec import Agent
-from hive.core.voice import Server
+from hive.core.voice import Server, from_dict, to_dict
 from hive.core.voicing import LONGEST_BRIEF, Known, is_path, texts, voiced
 
 PLACE = expansion.Place(folder="/place", home="/home/ann")
@@ -28,6 +29,17 @@ PROFILES = {
             name="shell", programs=("sh",), brief=Brief(how="none"), typing=Typing(form="{text}")
         ),
         Profile(name="generic"),
+        Profile(
+            name="once",
+            programs=("once",),
+            wiring="opencode",
+            env=(("A", "1"),),
+            permission={"ask": ("-a",), "edits": ("-e", "{folder}"), "auto": ("-y",)},
+            task=Task(command=("do",), args=("--", "{text}")),
+            consents=(
+                Consent(name="x", about="x", by="args", args=("-t",), env=(("TRUST", "1"),)),
+            ),
+        ),
     )
 }
 START = 'project = "Task"\n[mcp.docs]\nurl = "http://127.0.0.1:1/"\n'
@@ -161,6 +173,82 @@ def test_keys_of_defaults_are_for_those_that_can_use_them():
     assert (c.brief, c.prelude, len(c.servers)) == ("", "", 0)
 
 
+def test_a_program_that_is_started_for_each_task_is_so_by_a_worker():
+    dev = voices(
+        """
+        [defaults]
+        mcp = "docs"
+        [teams.web.agents.dev]
+        run = "B=2 once --model x"
+        mode = "task"
+        brief = "Be brief."
+        trust = true
+        permission = "edits"
+        """
+    )["web/dev"]
+
+    assert dev.argv == ("hive", "worker", "--prompts")
+    assert dev.voice
+    assert dev.voice.headless == (
+        "env", "B=2", "once", "--model", "x", "do", "-t", "-e", "{folder}", "--", "{text}",
+    )  # fmt: skip
+    assert dev.voice.servers == ()
+    assert (dev.voice.account, dev.voice.profile.wiring) == ("once", "none")
+    env = dict(dev.voice.profile.env)
+    assert (env["A"], env["TRUST"]) == ("1", "1")
+    assert '"edit": "allow"' in env["OPENCODE_PERMISSION"], "its wiring is not there to hold it"
+
+
+@pytest.mark.parametrize(
+    ("text", "mode"),
+    [
+        ("[teams.web.agents]\ndev = 'once'", "chat"),
+        ("[defaults]\nmode = 'task'\n[teams.web.agents]\ndev = 'once'", "task"),
+        ("[defaults]\nmode = 'task'\n[teams.web.agents]\ndev = 'claude'", "chat"),
+        ("[defaults]\nmode = 'task'\n[teams.web.agents.dev]\nrun = 'once'\nmode = 'chat'", "chat"),
+    ],
+)
+def test_a_mode_of_all_is_for_those_that_can(text, mode):
+    dev = voices(text)["web/dev"]
+
+    assert dev.voice
+    assert bool(dev.voice.headless) is (mode == "task")
+    assert (dev.argv[0] == "hive") is (mode == "task")
+
+
+@pytest.mark.parametrize(
+    ("agent", "name"),
+    [
+        ("run = 'once'\nmode = 'task'", "once"),
+        ("run = 'once'", "once"),
+        ("run = 'hive worker'\nprofile = 'generic'", ""),
+        ("run = 'hive status'", "hive"),
+    ],
+)
+def test_the_program_that_must_be_there_is_the_one_that_does_the_work(agent, name):
+    found = program(voices(f"[teams.web.agents.dev]\n{agent}")["web/dev"])
+
+    assert (found.name if found else "") == name
+
+
+def test_the_command_of_a_task_is_filled_once_and_has_the_brief_before_it():
+    text = "[teams.web.agents.dev]\nrun = 'once'\nmode = 'task'\npermission = 'edits'\n"
+    plain = voices(text)["web/dev"].voice
+    briefed = voices(f"{text}brief = 'Be brief.'")["web/dev"].voice
+    assert plain and briefed
+    place = {"folder": "/f", "directory": "/d", "hive": "/opt/hive"}
+
+    asked = "say {folder}\nand {text}"
+    assert plain.command(asked, **place) == ("once", "do", "-e", "/f", "--", asked)
+    given = briefed.command("do it", **place)
+    assert given and given[-1] == "Be brief.\n\ndo it"
+    assert from_dict(to_dict(briefed)) == briefed
+    assert plain.at_launch == briefed.at_launch, "what comes with a task needs no restart"
+    claude = voices("[teams.web.agents]\ndev = 'claude'")["web/dev"].voice
+    assert claude
+    assert claude.command("x", **place) is None
+
+
 def test_files_are_looked_for_from_the_folder_of_the_table_that_names_them():
     text = """
     [defaults]
@@ -239,6 +327,14 @@ def test_members_of_a_pool_know_their_teammates_and_only_those():
                      " `ask` and `edits`", id="a mode that it has not"),
         pytest.param("run = 'sh'\nbrief = 'x'", "`brief` can't be given to a `shell`:", id="brief"),
         pytest.param("run = 'sh'\nmcp = 'docs'", "`mcp` can't be given to a `shell`:", id="mcp"),
+        pytest.param("mode = 'task'", "`mode` `task` is none of a `claude`: its profile has no"
+                     " [task] (`hive help agents`)", id="no way to do one task"),
+        pytest.param("run = 'top'\nmode = 'task'", "`mode` needs a profile, and `run` does",
+                     id="no program for a task"),
+        pytest.param("run = 'once'\nmode = 'task'\nmcp = 'docs'", "`mcp` can't be given to a"
+                     " `once`: it is started for each task", id="servers for a task"),
+        pytest.param("run = 'once'\nmode = 'task'\nprelude = 'p'", "`prelude` can't be given to a"
+                     " `once`: it is started for each task, and told its", id="prelude for a task"),
         pytest.param(f"brief = '{'x' * (LONGEST_BRIEF + 1)}'", "`brief` has 100001 bytes, more than"
                      " a command line takes (100000): put", id="a long brief"),
         pytest.param("prelude = 'p'", "`prelude` /place/p:2: `agnt` is nothing that a template"

@@ -1,0 +1,195 @@
+"""What the queue is asked: its tasks, runs and their stories. Nothing is written here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from hive.adapters.queue_base import Base
+from hive.adapters.queue_tables import COLUMNS, RUN_COLUMNS, run_of, task_of, words
+from hive.core.tasks import Run, State, Task
+
+FREE = "state = 'ready' AND blocked = 0 AND due <= :now"
+"""What may be handed out now, but for locks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One step of a task's story: where it stood then, whose it was, and why."""
+
+    at: float
+    state: str
+    agent: str
+    fence: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumberedStep(Step):
+    """A step of any task's; a later one's `id` is greater."""
+
+    id: int
+    task: int
+
+
+class Reads:
+    """The reading half of the queue."""
+
+    def __init__(self, base: Base) -> None:
+        self._base = base
+
+    def now(self) -> float:
+        """Give the store's time, in epoch seconds."""
+        return self._base.now()
+
+    def task(self, number: int) -> Task | None:
+        """Give a task by its number."""
+        found = self._found("number = :number", {"number": number})
+        return found[0] if found else None
+
+    def by_uid(self, uid: str) -> Task | None:
+        """Give a task by the uid that it was added under."""
+        found = self._found("uid = :uid", {"uid": words(uid)})
+        return found[0] if found else None
+
+    def tasks(
+        self,
+        *,
+        states: Collection[str] = (),
+        run: int | None = None,
+        parent: int | None = None,
+        team: str = "",
+        agent: str = "",
+        launch: str = "",
+        after: int = 0,
+        limit: int = 100,
+        newest: bool = False,
+    ) -> list[Task]:
+        """Give tasks by number: the first `limit` after `after`, or the `newest` ones."""
+        given = {"run": run, "parent": parent, "team": team, "agent": agent, "launch": launch}
+        values: dict[str, Any] = {key: one for key, one in given.items() if one not in {None, ""}}
+        asked = [f"{key} = :{key}" for key in values]
+        asked += [f"{key} > 0" for key in ("run", "parent") if values.get(key)]  # its index
+        order = "number DESC" if newest else "number"
+        ask = " AND ".join(["number > :after", *asked, "{}"]) + f" ORDER BY {order} LIMIT :limit"
+        values |= {"after": after, "limit": limit}
+        found = []
+        for state in sorted(set(states)) or [""]:  # one by one each has an index in this order
+            which = "state = :state" if state else "TRUE"
+            found += self._found(ask.replace("{}", which), values | {"state": str(state)})
+        found.sort(key=lambda one: one.number, reverse=newest)
+        return sorted(found[:limit], key=lambda one: one.number)
+
+    def leased(self) -> list[Task]:
+        """Give the tasks that somebody has."""
+        return self._found("state = 'leased' ORDER BY number")
+
+    def expired(self) -> list[Task]:
+        """Give the tasks whose lease has run out."""
+        return self._found("state = 'leased' AND until <= :now ORDER BY until")
+
+    def opening(self) -> list[Task]:
+        """Give the waiting tasks of which something has to be decided."""
+        which = "state = 'waiting' AND (blocked = 0 OR kind = 'group')"
+        return self._found(f"{which} ORDER BY number")
+
+    def signatures(self) -> dict[str, int]:
+        """Count the tasks that may be handed out now, by who may have them."""
+        ask = f"SELECT signature, count(*) FROM task WHERE {FREE} GROUP BY signature"
+        return dict(self._base.rows(ask))
+
+    def ready(self, signatures: Collection[str], limit: int = 50) -> list[Task]:
+        """Give the first `limit` of each signature that may be handed out now, by rank."""
+        ask = f"{FREE} AND signature = :signature ORDER BY rank, number LIMIT :limit"
+        found: list[Task] = []
+        for one in sorted(set(signatures)):
+            found += self._found(ask, {"signature": words(one), "limit": limit})
+        return found
+
+    def needs(self, number: int) -> list[Task]:
+        """Give what a task needs, in the order it was named."""
+        joined = "task JOIN need ON need.needs = task.number AND need.task = :of"
+        return self._found("TRUE ORDER BY place, number", {"of": number}, joined)
+
+    def needed_by(self, number: int) -> list[Task]:
+        """Give the tasks that need this one."""
+        joined = "task JOIN need ON need.task = task.number AND need.needs = :of"
+        return self._found("TRUE ORDER BY number", {"of": number}, joined)
+
+    def edges(self, run: int) -> dict[int, tuple[int, ...]]:
+        """Give what each task of a run needs, by their numbers."""
+        ask = "SELECT n.task, n.needs FROM need n JOIN task t ON t.number = n.task"
+        found: dict[int, tuple[int, ...]] = {}
+        where = " WHERE t.run = :run AND t.run > 0 ORDER BY n.task, n.place"
+        for one, other in self._base.rows(ask + where, {"run": run}):
+            found[one] = (*found.get(one, ()), other)
+        return found
+
+    def held_by(self, parents: Collection[int]) -> dict[int, frozenset[str]]:
+        """Give the agents that have or had a copy (`apart`) of each of these parents."""
+        ask = (
+            "SELECT DISTINCT c.parent, s.agent FROM task c JOIN step s ON s.task = c.number"
+            " WHERE c.parent {in:parents} AND c.parent > 0 AND c.apart AND s.agent <> ''"
+        )
+        found: dict[int, frozenset[str]] = dict.fromkeys(parents, frozenset())
+        for parent, agent in self._base.rows(ask, {"parents": json.dumps(sorted(set(parents)))}):
+            found[parent] |= {agent}
+        return found
+
+    def counts(self, run: int | None = None) -> dict[str, int]:
+        """Count the tasks by state, all or those of a run."""
+        which = "" if run is None else " WHERE run = :run AND run > 0"
+        ask = f"SELECT state, count(*) FROM task{which} GROUP BY state"
+        return dict(self._base.rows(ask, {"run": run}))
+
+    def story(self, number: int) -> list[Step]:
+        """Give the steps of a task, oldest first."""
+        ask = "SELECT at, state, agent, fence, why FROM step WHERE task = :task ORDER BY id"
+        return [
+            Step(at=at, state=state, agent=agent, fence=fence, why=why)
+            for at, state, agent, fence, why in self._base.rows(ask, {"task": number})
+        ]
+
+    def steps(self, after: int = 0, limit: int = 1000) -> list[NumberedStep]:
+        """Give the steps of all tasks in order, those after `after`.
+
+        A step is given only when none before it can come any more.
+        """
+        ask = (
+            "SELECT id, task, at, state, agent, fence, why FROM step"
+            " WHERE id > :after AND {settled} ORDER BY id LIMIT :limit"
+        )
+        return [
+            NumberedStep(id=id_, task=task, at=at, state=state, agent=agent, fence=fence, why=why)
+            for id_, task, at, state, agent, fence, why in self._base.rows(
+                ask, {"after": after, "limit": limit}
+            )
+        ]
+
+    def run(self, number: int) -> Run | None:
+        """Give a run by its number."""
+        rows = self._base.rows(
+            f"SELECT {RUN_COLUMNS} FROM run WHERE number = :number", {"number": number}
+        )
+        return run_of(rows[0]) if rows else None
+
+    def runs(self, *, states: Collection[str] = (), limit: int = 50) -> list[Run]:
+        """Give the newest runs in these states (all), newest first."""
+        which = "state {among:states}" if states else "TRUE"
+        ask = f"SELECT {RUN_COLUMNS} FROM run WHERE {which} ORDER BY number DESC LIMIT :limit"
+        values = {"states": json.dumps(sorted(states)), "limit": limit}
+        return [run_of(row) for row in self._base.rows(ask, values)]
+
+    def _found(
+        self, which: str, values: dict[str, Any] | None = None, table: str = "task"
+    ) -> list[Task]:
+        columns = COLUMNS if table == "task" else _OF_TASK
+        ask = f"SELECT {columns} FROM {table} WHERE {which}"
+        return [task_of(row) for row in self._base.rows(ask, values)]
+
+
+_OF_TASK = ", ".join(f"task.{name.strip()}" for name in COLUMNS.split(","))
+"""The columns of a task where it is joined with another table."""
+

@@ -1,0 +1,394 @@
+"""What goes on by itself in the queue: waiting tasks, runs of workflows, schedules.
+
+Each decision is one transaction over what it was decided on. A hive that is killed goes on at its
+next look; where another one was quicker, what it did is left as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from hive.adapters.post import Superseded
+from hive.adapters.queue import Queue
+from hive.core import conditions, course, opening, parts, transitions
+from hive.core.quorum import copies
+from hive.core.schedule import Schedule, due, following
+from hive.core.tasks import OVER, Change, New, Run, State, Task
+from hive.core.wording import count
+from hive.core.workflow import Definition, expand, from_dict, given, to_dict
+from hive.errors import HiveError, WrongInput
+
+DEFINITION = "definition:"
+"""How the fact begins under which a workflow is kept that the clock begins."""
+
+SWEEP = 60.0
+"""Seconds after which every run is looked at, whatever is known to have moved."""
+
+ALL = 1_000_000
+TRIES = 5
+"""How often a person's wish is tried while others keep moving the same tasks."""
+
+_OPEN = tuple(one for one in State if one not in OVER)
+_T = TypeVar("_T")
+
+
+class Runs:
+    """Has what waits go on, has workflows take their course, and the clock begin them."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+        self._looked: dict[int, int] = {}
+        self._seen: int | None = None
+        self._swept = 0.0
+        self._left: set[int] = set()
+
+    def open(self, now: float) -> list[Run]:
+        """Have all go on that can; gives the runs that have ended."""
+        over = self._follow(now)
+        while self._go_on(now):
+            over += self._follow(now)
+        return over
+
+    # tasks
+
+    def split(self, task: Task, texts: Sequence[str], now: float) -> Task:
+        """Have a leased task wait for its parts, and give it; asked again, it is not split again.
+
+        Raises WrongInput for texts that are no parts, Illegal for a task that is not leased.
+        """
+        new = parts.parts(task, texts)
+        return self._divided(task, new, f"it was split into {count(len(new), 'part')}", now)
+
+    def review(self, task: Task, why: str, role: str, now: float) -> Task:
+        """Have a leased task wait for its review by somebody of a role, and give it."""
+        return self._divided(task, [parts.review(task, why, role)], f"{why}: it is reviewed", now)
+
+    def propose(
+        self, question: str, voters: Sequence[str], agree: int, uid: str, sender: str, now: float
+    ) -> Task:
+        """Ask agents (by id) for a decision on which so many must agree; gives it as a task.
+
+        Raises WrongInput where they can't.
+        """
+        del now  # the queue has its own
+        return self._queue.add(parts.proposal(question, voters, agree, uid, sender))[-1]
+
+    def drop(self, task: Task, why: str, now: float) -> Task:
+        """End a task undone, with its parts and copies; what is leased is asked to end."""
+
+        def once() -> Task:
+            self._queue.change(self._dropping([self._fresh(task)], why, now))
+            return self._fresh(task)
+
+        return self._tried(once)
+
+    def again(self, task: Task, why: str, now: float) -> Task:
+        """Begin a task anew that is over, with those of its parts and copies that must be."""
+
+        def once() -> Task:
+            fresh = self._fresh(task)
+            anew = [*reversed(course.renewed(fresh, self._family(fresh))), fresh]
+            self._queue.change([transitions.retried(one, why, now) for one in anew])
+            return self._fresh(task)
+
+        return self._tried(once)
+
+    # runs
+
+    def start(
+        self,
+        definition: Definition,
+        project: str,
+        params: Mapping[str, str],
+        uid: str,
+        sender: str,
+        now: float,
+    ) -> Run:
+        """Begin a workflow; asked again with its uid, give the run that was begun.
+
+        Raises WrongInput for parameters that don't fit it.
+        """
+        run = Run(
+            number=0,
+            uid=uid,
+            workflow=definition.name,
+            project=project,
+            params=given(definition, params),
+            definition=to_dict(definition),
+            sender=sender,
+            created=now,
+        )
+        new = expand(definition, params, uid, project=project, sender=sender, now=now)
+        return self._queue.add_run(run, [each for one in new for each in copies(one)])[0]
+
+    def cancel(self, run: Run, why: str, now: float) -> Run:
+        """End a run: nothing of it begins any more, and what is leased is asked to end.
+
+        Raises WrongInput where it is over.
+        """
+
+        def once() -> Run:
+            fresh = self._queue.run(run.number) or run
+            if fresh.state != "running":
+                raise WrongInput(f"{run.name} is {fresh.state} already")
+            each = (
+                opening.dropped(one, f"{run.name}: {why}", now)
+                for one in self._tasks(fresh.number, _OPEN)
+            )
+            self._queue.change([one for one in each if one])
+            after = replace(fresh, state="cancelled", why=why, finished=now)
+            return self._queue.change_run(after)
+
+        return self._tried(once)
+
+    def resume(self, run: Run, now: float) -> Run:
+        """Go on with a run that did not end well: only what must be is done again.
+
+        Raises WrongInput where it is not over, or nothing of it is to be done again.
+        """
+
+        def once() -> Run:
+            fresh = self._queue.run(run.number) or run
+            if fresh.state == "running":
+                raise WrongInput(f"{run.name} is running", fix=f"hive workflow show {run.name}")
+            tasks = self._tasks(fresh.number)
+            still = next((one for one in tasks if one.state not in OVER), None)
+            if still is not None:
+                what = f"{opening.ending(still)} still: {run.name} is not over yet"
+                raise WrongInput(what, fix=f"hive task show {still.name}")
+            again = course.repeated(tasks, self._queue.edges(fresh.number))
+            if not again:
+                raise WrongInput(f"{run.name} is {fresh.state}: nothing of it is to be done again")
+            why = f"{run.name} is resumed"
+            self._queue.change([transitions.retried(one, why, now) for one in again])
+            after = replace(fresh, state="running", why="it was resumed", finished=0.0)
+            return self._queue.change_run(after)
+
+        return self._tried(once)
+
+    # schedules
+
+    def remember_definitions(
+        self, project: str, definitions: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        """Keep workflows as they are now, for what is begun by the clock."""
+        for name, values in definitions.items():
+            text = json.dumps(values, ensure_ascii=False)
+            self._queue.notebook.note(f"{DEFINITION}{project}/{name}", text)
+
+    def definition(self, project: str, name: str) -> Definition:
+        """Give a workflow as it was last kept; raises WrongInput where it never was."""
+        text = self._queue.notebook.fact(f"{DEFINITION}{project}/{name}")
+        if text is None:
+            what = f"no workflow `{name}` of {project} is kept"
+            raise WrongInput(what, fix="hive schedule add, where the file is that has it")
+        return from_dict(json.loads(text))
+
+    def fire(self, now: float) -> float:
+        """Begin what the clock says is due; gives the next moment at which something is."""
+        schedules = (one for one in self._queue.notebook.schedules() if not one.paused)
+        return min((self._fired(one, now) for one in schedules), default=float("inf"))
+
+    def _fired(self, schedule: Schedule, now: float) -> float:
+        if schedule.next_at > now:
+            return schedule.next_at
+        notebook = self._queue.notebook
+        try:
+            times, later = due(schedule, now), following(schedule, now)
+        except WrongInput as error:  # as where a time zone is not known any more
+            with self._queue.batch():
+                self._refused(schedule, now, now, error)
+                notebook.put_schedule(replace(schedule, paused=True))
+            return float("inf")
+        for at, after in zip(times, [*times[1:], later], strict=True):
+            with self._queue.batch():
+                if notebook.fire(schedule, at, after):
+                    self._begin(schedule, at, now)
+        if not times:
+            notebook.put_schedule(replace(schedule, next_at=later))
+        return later
+
+    def _begin(self, schedule: Schedule, at: float, now: float) -> None:
+        uid = f"schedule:{schedule.project}/{schedule.name}:{at:.0f}"
+        sender = f"schedule {schedule.name}"
+        try:
+            found = self.definition(schedule.project, schedule.workflow)
+            self.start(found, schedule.project, schedule.params, uid, sender, now)
+        except WrongInput as error:
+            self._refused(schedule, at, now, error)
+
+    def _refused(self, schedule: Schedule, at: float, now: float, error: HiveError) -> None:
+        """Tell that a scheduled workflow could not begin: as a run of it that failed."""
+        run = Run(
+            number=0,
+            uid=f"schedule:{schedule.project}/{schedule.name}:{at:.0f}",
+            workflow=schedule.workflow,
+            project=schedule.project,
+            state="failed",
+            why=f"it could not begin: {error.what}",
+            params=schedule.params,
+            sender=f"schedule {schedule.name}",
+            created=now,
+            finished=now,
+        )
+        self._queue.add_run(run, [])
+
+    # what waits
+
+    def _go_on(self, now: float) -> bool:
+        """Decide once about all that waits; gives whether anything went on."""
+        looked, decided, asked = self._looked, [], False
+        self._looked = {}
+        for task in self._queue.opening():
+            if looked.get(task.number) == task.blocked:  # no further copy of it is over
+                self._looked[task.number] = task.blocked
+                continue
+            needs = self._queue.needs(task.number)
+            new = parts.wanted_ballots(task, needs)
+            if new:
+                self._queue.add(new)
+                asked = True
+                continue
+            scene = opening.Scene(
+                task=task,
+                needs=needs,
+                known=self._known(task),
+                chance=random.random(),  # noqa: S311 - jitter
+            )
+            change = opening.decide(scene, now)
+            if change is not None:
+                decided.append((change, needs))
+            elif task.job.kind == "group":
+                self._looked[task.number] = task.blocked
+        return self._written(decided, now) or asked
+
+    def _written(self, decided: list[tuple[Change, list[Task]]], now: float) -> bool:
+        """Make all these moves at once; where one is out of date, each by itself."""
+        try:
+            with self._queue.batch():
+                for change, needs in decided:
+                    self._write(change, needs, now)
+        except Superseded:
+            if len(decided) == 1:
+                return False
+            each = [self._written([one], now) for one in decided]
+            return any(each)
+        return bool(decided)
+
+    def _write(self, change: Change, needs: Iterable[Task], now: float) -> None:
+        """Make a move; a task that is over has no use for what was still made for it."""
+        after = change.after
+        left = [one for one in needs if after.state in OVER and one.state not in OVER]
+        why = f"{after.name} is {after.state} without it"
+        self._queue.change([change, *self._dropping(left, why, now)])
+
+    def _known(self, task: Task) -> Mapping[str, Any]:
+        """Give what a task's condition and template may name."""
+        before = task.uid.removesuffix(task.key)
+        found = (self._queue.by_uid(before + key) for key in sorted(opening.named(task.job)))
+        return conditions.context([one for one in found if one], task.job.params)
+
+    # how runs go
+
+    def _follow(self, now: float) -> list[Run]:
+        """Stop the runs of which a step has failed, and end those of which all is over."""
+        moved, self._left = self._moved(now) | self._left, set()
+        found = [self._followed(number, now) for number in sorted(moved)]
+        return [one for one in found if one]
+
+    def _moved(self, now: float) -> set[int]:
+        """Give the runs of which something may have ended since the last look."""
+        if self._seen is None or now - self._swept >= SWEEP:
+            self._seen, self._swept = self._last_step(self._seen or 0), now
+            return {one.number for one in self._queue.runs(states=("running",), limit=ALL)}
+        steps = self._queue.steps(after=self._seen, limit=ALL)
+        self._seen = steps[-1].id if steps else self._seen
+        over = {one.task for one in steps if one.state in OVER}
+        return {task.run for task in map(self._queue.task, over) if task and task.run}
+
+    def _last_step(self, after: int) -> int:
+        """Give the id of the last step there is, without reading all of them."""
+        size = 1
+        while size:
+            far = bool(self._queue.steps(after=after + size - 1, limit=1))
+            after, size = (after + size, size * 2) if far else (after, size // 2)
+        return after
+
+    def _followed(self, number: int, now: float) -> Run | None:
+        """Stop or end a run, if that is due; gives it if it has ended."""
+        counts = self._queue.counts(number)
+        ended = [one for one in (State.DEAD, State.CANCELLED) if counts.get(one)]
+        bad = course.culprits(self._tasks(number, ended)) if ended else []
+        if not bad and not OVER.issuperset(counts):
+            return None
+        try:
+            with self._queue.batch():
+                return self._stopped(number, now)
+        except Superseded:  # something of it moved meanwhile
+            self._left.add(number)
+            return None
+
+    def _stopped(self, number: int, now: float) -> Run | None:
+        run = self._queue.run(number)
+        if run is None or run.state != "running":
+            return None
+        tasks = self._tasks(number)
+        changes = course.stopped(tasks, now)
+        if changes:
+            self._queue.change(changes)
+            tasks = self._tasks(number)
+        after = course.ended(run, tasks, now)
+        return self._queue.change_run(after) if after else None
+
+    # how all of them are written
+
+    def _divided(self, task: Task, new: Sequence[New], why: str, now: float) -> Task:
+        """Have a task wait for what is made for it; asked again, give it as it is."""
+
+        def once() -> Task:
+            if self._queue.by_uid(new[0].uid) is None:
+                names = ", ".join(one.name for one in self._queue.add(new))
+                change = transitions.divided(self._fresh(task), f"{why}: {names}", now)
+                self._queue.change([change])
+            return self._fresh(task)
+
+        return self._tried(once)
+
+    def _dropping(self, tasks: Iterable[Task], why: str, now: float) -> list[Change]:
+        """Give the moves that end tasks undone, and then what was made for them."""
+        found: list[Change] = []
+        for one in tasks:
+            change = opening.dropped(one, why, now)
+            found += [change] if change else []
+            found += self._dropping(self._made(one, _OPEN), why, now)
+        return found
+
+    def _made(self, task: Task, states: Sequence[State] = ()) -> list[Task]:
+        """Give the parts, copies and ballots of a task."""
+        return self._queue.tasks(parent=task.number, states=states, limit=ALL)
+
+    def _family(self, task: Task) -> list[Task]:
+        """Give all that was made for a task, for what was made for it, and so on."""
+        mine = self._made(task)
+        return [*mine, *(each for one in mine for each in self._family(one))]
+
+    def _tasks(self, run: int, states: Sequence[State] = ()) -> list[Task]:
+        return self._queue.tasks(run=run, states=states, limit=ALL)
+
+    def _fresh(self, task: Task) -> Task:
+        return self._queue.task(task.number) or task
+
+    def _tried(self, once: Callable[[], _T]) -> _T:
+        """Do what was asked for, as one transaction, on things as they are then."""
+        for _ in range(TRIES - 1):
+            try:
+                with self._queue.batch():
+                    return once()
+            except Superseded:
+                continue
+        with self._queue.batch():
+            return once()

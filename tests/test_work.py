@@ -1,0 +1,209 @@
+"""Work on real agents: who gets which task, and that nothing is lost, doubled or left behind.
+
+One team of workers serves all of it; what an agent of words says is said in its name.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from hive.adapters import seal
+from hive.adapters.channel import ask
+from hive.errors import HiveError
+from tests.conftest import Corner, eventually
+
+OVER = {"done", "dead", "cancelled", "held"}
+
+
+class Shop:
+    """A deployed team, and its verbs."""
+
+    def __init__(self, corner):
+        self.corner = corner
+        self.path = corner.path
+
+    def ask(self, verb, **args):
+        return eventually(lambda: self._tried(verb, args))
+
+    def _tried(self, verb, args):
+        """Ask, also while the supervisor is started again; an empty answer is given as None."""
+        try:
+            return ask(str(self.corner.state / "hive.sock"), verb, args, timeout=20) or {"": None}
+        except HiveError as error:
+            if "no supervisor" in str(error) or "answer" in str(error):
+                return None
+            raise
+
+    def add(self, text, *, needs=(), idem="", **job):
+        one = {"job": {"text": text, "kind": "run", "retries": 0, "backoff": 0.1, **job}}
+        one |= {"uid": uuid4().hex, "needs": list(needs), "idem": idem}
+        return self.ask("add_tasks", tasks=[one])["tasks"][0]["task"]
+
+    def task(self, name):
+        return self.ask("task", name=name)["task"]
+
+    def until(self, name, *states):
+        def found():
+            one = self.task(name)
+            return one if one["state"] in states else None
+
+        return eventually(found, pause=0.02)
+
+    def over(self, name):
+        return self.until(name, *OVER)
+
+    def me(self, agent):
+        """Give what proves that the agent of this name speaks."""
+        record = ask(str(self.corner.state / "hive.sock"), "why", {"name": agent}, timeout=20)
+        launch, name = record["evidence"]["launch"], record["agent"]["id"]
+        return {"agent": name, "launch": launch, "seal": seal.seal(self.corner.state, name, launch)}
+
+    def supervisor(self):
+        return self.ask("ping")["pid"]
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    import tempfile
+
+    path = Path(tempfile.mkdtemp(dir=os.environ["TEST_FOLDER"], prefix=""))
+    corner = Corner(path)
+    fake = Path(__file__).parent / "fakes" / "profiles" / "fake.toml"
+    workers = {"run": "hive worker", "profile": "worker", "count": 2, "role": "worker"}
+    corner.write({"back": {"w": {**workers, "skills": ["make"]}}})
+    corner.hive("deploy")
+    del fake
+    yield Shop(corner)
+    corner.close()
+    from tests.conftest import _remove
+
+    _remove(path)
+
+
+def test_a_command_is_run_once_and_knows_for_which_task(shop):
+    log = shop.path / "once"
+    name = shop.add(f"echo $HIVE_TASK $HIVE_FENCE $HIVE_LEASE >> {log}; echo said")
+    one = shop.over(name)
+    assert (one["state"], one["outcome"], one["attempt"]) == ("done", "done", 1)
+    assert "exit code 0" in one["result"]
+    assert log.read_text() == f"{name} 1 {name}-1\n"
+
+
+def test_what_fails_is_tried_again_and_then_a_dead_letter_with_every_reason(shop):
+    log = shop.path / "again"
+    name = shop.add(f"echo $HIVE_FENCE >> {log}; exit 3", retries=2)
+    one = shop.over(name)
+    assert (one["state"], one["attempt"]) == ("dead", 3)
+    assert [why.split("\n")[0] for why in one["failures"]] == ["exit code 3"] * 3
+    assert log.read_text().split() == ["1", "2", "3"]
+    assert name in [each["task"] for each in shop.ask("dead")["tasks"]]
+
+
+def test_a_check_decides(shop):
+    good = shop.add("touch proof", check="test -e proof")
+    bad = shop.add("true", check="echo it is not there; test -e nothing")
+    assert shop.over(good)["state"] == "done"
+    one = shop.over(bad)
+    assert one["state"] == "dead"
+    assert "it is not there" in one["failures"][0]
+
+
+def test_what_needs_another_waits_for_it(shop):
+    log = shop.path / "order"
+    first = shop.add(f"sleep 0.2; echo 1 >> {log}")
+    second = shop.add(f"echo 2 >> {log}", needs=[first])
+    assert shop.over(second)["state"] == "done"
+    assert log.read_text().split() == ["1", "2"]
+
+
+def test_no_two_hold_what_one_alone_may_have(shop):
+    log = shop.path / "locks"
+    command = f"echo + >> {log}; sleep 0.1; echo - >> {log}"
+    locks = [{"name": "path:src", "shared": False}], [{"name": "path:src/api", "shared": False}]
+    names = [shop.add(command, locks=locks[number % 2]) for number in range(4)]
+    assert [shop.over(name)["state"] for name in names] == ["done"] * 4
+    assert log.read_text().split() == ["+", "-"] * 4
+    assert not shop.ask("locks")["locks"]
+
+
+def test_the_same_key_is_the_same_task(shop):
+    name = shop.add("true", idem="once-only")
+    assert shop.add("false", idem="once-only") == name
+
+
+def test_a_command_that_is_cancelled_is_ended(shop):
+    name = shop.add("sleep 300 & echo $! > pid; wait", title="long")
+    eventually(lambda: (shop.path / "pid").exists() and (shop.path / "pid").read_text().strip())
+    shop.ask("cancel_tasks", names=[name], why="no more")
+    one = shop.over(name)
+    assert one["state"] == "cancelled"
+    assert "no more" in one["reason"]
+    pid = int((shop.path / "pid").read_text())
+    eventually(lambda: not Path(f"/proc/{pid}").exists() or _is_zombie(pid))
+
+
+def _is_zombie(pid):
+    return " Z " in Path(f"/proc/{pid}/stat").read_text()
+
+
+def test_what_runs_goes_on_while_the_supervisor_is_killed(shop):
+    log = shop.path / "killed"
+    name = shop.add(f"echo begun >> {log}; sleep 1; echo ended >> {log}")
+    eventually(log.exists)
+    os.kill(shop.supervisor(), signal.SIGKILL)
+    one = shop.over(name)
+    assert (one["state"], one["attempt"], one["fence"]) == ("done", 1, 1)
+    assert log.read_text().split() == ["begun", "ended"]
+
+
+def test_what_a_killed_worker_had_goes_to_another(shop):
+    log = shop.path / "moved"
+    name = shop.add(f"echo $PPID >> {log}; test $HIVE_FENCE -gt 1 || sleep 300", retries=1)
+    eventually(lambda: log.exists() and log.read_text())
+    os.kill(int(log.read_text()), signal.SIGKILL)
+    one = shop.over(name)
+    assert (one["state"], one["fence"]) == ("done", 2)
+    assert "ended while it had it" in one["failures"][0]
+
+
+def test_who_can_not_have_a_task_is_said(shop):
+    name = shop.add("true", skills=["juggling"])
+    eventually(lambda: "juggling" in shop.task(name)["reason"])
+    record = shop.ask("task", name=name)
+    assert {one["agent"] for one in record["agents"]} == {"back/w-1", "back/w-2"}
+    assert all("juggling" in one["why"] for one in record["agents"])
+    shop.ask("cancel_tasks", names=[name])
+    assert shop.over(name)["state"] == "cancelled"
+
+
+def test_a_late_answer_is_refused(shop):
+    name = shop.add("sleep 0.1")
+    assert shop.over(name)["state"] == "done"
+    agent = shop.task(name)["agent"]
+    with pytest.raises(HiveError, match="is done already"):
+        shop.ask("task_fail", name=name, why="late", me=shop.me(agent), fence=1)
+    other = {"back/w-1": "back/w-2", "back/w-2": "back/w-1"}[agent]
+    with pytest.raises(HiveError, match="is not yours any more"):
+        shop.ask("task_done", name=name, result="", me=shop.me(other), fence=1)
+
+
+def test_a_task_that_takes_too_long_is_ended(shop):
+    name = shop.add("sleep 300", timeout=0.5)
+    one = shop.over(name)
+    assert one["state"] == "dead"
+    assert "took longer than" in one["failures"][0]
+
+
+def test_what_was_done_before_is_not_done_again(shop):
+    log = shop.path / "cached"
+    first = shop.add(f"echo x >> {log}", cache=3600.0)
+    assert shop.over(first)["state"] == "done"
+    second = shop.over(shop.add(f"echo x >> {log}", cache=3600.0))
+    assert (second["state"], second["agent"]) == ("done", None)
+    assert first in second["reason"]
+    assert log.read_text() == "x\n"
