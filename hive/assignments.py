@@ -119,9 +119,10 @@ class Assignments:
             what = f"a task is split into 1 to {PARTS} parts, not {len(texts)}"
             raise WrongInput(what, fix="hive task split a.md b.md")
         task = self._task(name, agent, me)
-        made = work.runs.split(task, texts, work.queue.now())
+        work.runs.split(task, texts, work.queue.now())
         work.changed = True
         self._fetched(task, self.clock())
+        made = work.queue.tasks(parent=task.number, limit=len(texts), newest=True)
         return {"task": task.name, "parts": [one.name for one in made]}
 
     def lock(self, name: str, me: Me, shared: bool = False, uid: str = "") -> Record:  # noqa: ARG002 - taken twice is held once

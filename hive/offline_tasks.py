@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -26,6 +26,7 @@ from hive.core.transitions import cut, progressed, reported
 from hive.errors import HiveError, WrongInput
 
 if TYPE_CHECKING:
+    from hive.runs import Runs
     from hive.work import Work
 
 TRIES = 5
@@ -282,14 +283,16 @@ class OfflineTasks:
     def _answer(self, queue: Queue, verb: str, args: Mapping[str, Any]) -> Record:
         from hive.jobs import Jobs
         from hive.lockkeeping import Lockkeeping
+        from hive.runs import Runs
 
-        bare = _Bare(queue)
+        bare = _Bare(queue=queue, runs=Runs(queue))
         jobs = Jobs(
             work=lambda: cast("Work", bare),
             locking=lambda: Lockkeeping(queue, lambda _agent, _text: None),
             chosen=self._chosen,
             roles=lambda _role: [],
             person=self._person,
+            bind=lambda _project, _rules, _workflows: None,
         )
         answer: Record = getattr(jobs, verb)(**args)
         return answer
@@ -312,13 +315,14 @@ class OfflineTasks:
         return list(select(names, known))
 
 
+@dataclass(slots=True, kw_only=True)
 class _Bare:
     """The part of `hive.work.Work` that needs no agents."""
 
-    def __init__(self, queue: Queue) -> None:
-        self.queue = queue
-        self.waits: Mapping[int, str] = {}
-        self.changed = False
+    queue: Queue
+    runs: Runs
+    waits: Mapping[int, str] = field(default_factory=dict)
+    changed: bool = False
 
     def refused(self, _task: Task) -> None:
         """Say nothing of agents: nobody looks at them."""

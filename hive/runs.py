@@ -1,4 +1,4 @@
-"""What goes on by itself in the queue: waiting tasks, runs of workflows, schedules.
+"""What goes on by itself in the queue: tasks that wait, and the runs of workflows.
 
 Each decision is one transaction over what it was decided on. A hive that is killed goes on at its
 next look; where another one was quicker, what it did is left as it is.
@@ -6,7 +6,6 @@ next look; where another one was quicker, what it did is left as it is.
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -16,14 +15,11 @@ from hive.adapters.post import Superseded
 from hive.adapters.queue import Queue
 from hive.core import conditions, course, opening, parts, transitions
 from hive.core.quorum import copies
-from hive.core.schedule import Schedule, due, following
 from hive.core.tasks import OVER, Change, New, Run, State, Task
 from hive.core.wording import count
-from hive.core.workflow import Definition, expand, from_dict, given, to_dict
-from hive.errors import HiveError, WrongInput
-
-DEFINITION = "definition:"
-"""How the fact begins under which a workflow is kept that the clock begins."""
+from hive.core.workflow import Definition, expand, given, to_dict
+from hive.errors import WrongInput
+from hive.timetable import Timetable
 
 SWEEP = 60.0
 """Seconds after which every run is looked at, whatever is known to have moved."""
@@ -41,6 +37,7 @@ class Runs:
 
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
+        self._timetable = Timetable(queue, self.start)
         self._looked: dict[int, int] = {}
         self._seen: int | None = None
         self._swept = 0.0
@@ -176,66 +173,15 @@ class Runs:
         self, project: str, definitions: Mapping[str, Mapping[str, Any]]
     ) -> None:
         """Keep workflows as they are now, for what is begun by the clock."""
-        for name, values in definitions.items():
-            text = json.dumps(values, ensure_ascii=False)
-            self._queue.notebook.note(f"{DEFINITION}{project}/{name}", text)
+        self._timetable.remember(project, definitions)
 
     def definition(self, project: str, name: str) -> Definition:
         """Give a workflow as it was last kept; raises WrongInput where it never was."""
-        text = self._queue.notebook.fact(f"{DEFINITION}{project}/{name}")
-        if text is None:
-            what = f"no workflow `{name}` of {project} is kept"
-            raise WrongInput(what, fix="hive schedule add, where the file is that has it")
-        return from_dict(json.loads(text))
+        return self._timetable.definition(project, name)
 
     def fire(self, now: float) -> float:
         """Begin what the clock says is due; gives the next moment at which something is."""
-        schedules = (one for one in self._queue.notebook.schedules() if not one.paused)
-        return min((self._fired(one, now) for one in schedules), default=float("inf"))
-
-    def _fired(self, schedule: Schedule, now: float) -> float:
-        if schedule.next_at > now:
-            return schedule.next_at
-        notebook = self._queue.notebook
-        try:
-            times, later = due(schedule, now), following(schedule, now)
-        except WrongInput as error:  # as where a time zone is not known any more
-            with self._queue.batch():
-                self._refused(schedule, now, now, error)
-                notebook.put_schedule(replace(schedule, paused=True))
-            return float("inf")
-        for at, after in zip(times, [*times[1:], later], strict=True):
-            with self._queue.batch():
-                if notebook.fire(schedule, at, after):
-                    self._begin(schedule, at, now)
-        if not times:
-            notebook.put_schedule(replace(schedule, next_at=later))
-        return later
-
-    def _begin(self, schedule: Schedule, at: float, now: float) -> None:
-        uid = f"schedule:{schedule.project}/{schedule.name}:{at:.0f}"
-        sender = f"schedule {schedule.name}"
-        try:
-            found = self.definition(schedule.project, schedule.workflow)
-            self.start(found, schedule.project, schedule.params, uid, sender, now)
-        except WrongInput as error:
-            self._refused(schedule, at, now, error)
-
-    def _refused(self, schedule: Schedule, at: float, now: float, error: HiveError) -> None:
-        """Tell that a scheduled workflow could not begin: as a run of it that failed."""
-        run = Run(
-            number=0,
-            uid=f"schedule:{schedule.project}/{schedule.name}:{at:.0f}",
-            workflow=schedule.workflow,
-            project=schedule.project,
-            state="failed",
-            why=f"it could not begin: {error.what}",
-            params=schedule.params,
-            sender=f"schedule {schedule.name}",
-            created=now,
-            finished=now,
-        )
-        self._queue.add_run(run, [])
+        return self._timetable.fire(now)
 
     # what waits
 

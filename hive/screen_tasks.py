@@ -219,8 +219,8 @@ def _agents(agents: Iterable[Record]) -> list[RenderableType]:
         return []
     drawn = grid("", "", headed=False)
     for one in found:
-        may = "" if one["why"] else "green"
-        drawn.add_row(Text(f"  {one['agent']}"), Text(clean(one["why"]) or "may have it", may))
+        said = one["why"] or ": ".join(filter(None, ("may have it", one["merit"])))
+        drawn.add_row(Text(f"  {one['agent']}"), Text(clean(said), "" if one["why"] else "green"))
     return [Text(), Text("agents", style="bold"), folded(drawn)]
 
 

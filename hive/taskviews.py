@@ -108,12 +108,13 @@ def detail(
     needs: Iterable[Task] = (),
     needed_by: Iterable[Task] = (),
     refusals: Mapping[str, str] | None = None,
+    merits: Mapping[str, str] | None = None,
     waits: Iterable[Held] = (),
 ) -> Record:
     """Build the answer to `task`: all that is known of one.
 
-    `refusals` says by agent (id) why it may not have it, empty where it may; `waits` are the
-    locks in its way. `needed_by` must have the group of a copy.
+    `refusals` says by agent (id) why it may not have it, empty where it may; `merits` what the
+    strategy sees in each that could; `waits` are the locks in its way. `needed_by` must have the group of a copy.
     """
     after = list(needed_by)
     hidden = secret(task, after)
@@ -124,7 +125,7 @@ def detail(
         "needs": [summary(one) for one in needs],
         "needed_by": [summary(one) for one in after],
         "agents": [
-            {"agent": short(agent), "id": agent, "why": why}
+            {"agent": short(agent), "id": agent, "why": why, "merit": (merits or {}).get(agent, "")}
             for agent, why in (refusals or {}).items()
         ],
         "locks": [_lock(one) for one in waits],

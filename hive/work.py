@@ -35,9 +35,8 @@ from hive.verifying import Around, Verifying
 RULES = "work:"
 """The fact under which is kept how a project's work is to be done, as its latest deploy said."""
 
-LEASE = 30.0
-RENEW = 10.0
-"""Seconds for which a lease is given, and after which it is renewed."""
+RENEW = 2 / 3
+"""A lease is renewed once less than this share of it is left."""
 
 PULSE = 2.0
 """Seconds between two steps when nothing happens."""
@@ -78,7 +77,6 @@ class Work:
         self.mine: list[Task] = []
         self.changed = False
         self._last: dict[str, tuple[str, ...]] = {}
-        self._renewed = 0.0
         self._ending: dict[str, float] = {}
         self._turn = 0
 
@@ -146,13 +144,22 @@ class Work:
             elif task.until < now:
                 why = f"nobody has renewed its lease, which {task.agent} had"
                 self.verifying.fail(task, why, now, blame=False)
-        if now - self._renewed >= RENEW or now < self._renewed:
-            self._renewed = now
-            lost = self.queue.renew([(task.number, task.fence) for task in kept], LEASE)
-            kept = [task for task in kept if task.number not in lost]
+        kept = self._renew(kept, now)
         known = {task.lease for task in kept}
         self._ending = {lease: at for lease, at in self._ending.items() if lease in known}
         return kept
+
+    def _renew(self, kept: Sequence[Task], now: float) -> list[Task]:
+        """Renew the leases of these tasks, where that is due; gives those that still have one."""
+        leases: dict[float, list[tuple[int, int]]] = defaultdict(list)
+        for task in kept:
+            lease = self.rules(task.job.project).lease
+            if not 0 <= task.until - now <= lease or task.until - now < lease * RENEW:
+                leases[lease].append((task.number, task.fence))
+        lost = {
+            number for lease, ours in leases.items() for number in self.queue.renew(ours, lease)
+        }
+        return [task for task in kept if task.number not in lost]
 
     def _looked_after(self, task: Task, now: float) -> Task:
         """Do what is due about one leased task, and give it as it then is."""
@@ -286,7 +293,7 @@ class Work:
                 agent=one.agent,
                 launch=one.launch,
                 number=one.task.number,
-                lease=LEASE,
+                lease=self.rules(one.task.job.project).lease,
                 why=one.why,
             )
             for one in decision.grants

@@ -5,8 +5,11 @@ One team of workers serves all of it; what an agent of words says is said in its
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from uuid import uuid4
 
@@ -59,8 +62,10 @@ class Shop:
 
     def me(self, agent):
         """Give what proves that the agent of this name speaks."""
-        record = ask(str(self.corner.state / "hive.sock"), "why", {"name": agent}, timeout=20)
-        launch, name = record["evidence"]["launch"], record["agent"]["id"]
+        name = f"Task/{agent}"
+        with closing(sqlite3.connect(self.corner.state / "hive.db")) as store:
+            wish = "SELECT memory FROM agent WHERE agent = ?"
+            launch = json.loads(store.execute(wish, (name,)).fetchone()[0])["launch"]
         return {"agent": name, "launch": launch, "seal": seal.seal(self.corner.state, name, launch)}
 
     def supervisor(self):

@@ -362,9 +362,8 @@ class _Table:
 
     def _batched(self, job: Job, mates: Places) -> str:
         seat = self.seats[min(mates)]
-        return (
-            f"its batch `{job.batch}` is with {short(seat.who.agent)}: {seat.busy or 'it is free'}"
-        )
+        why = seat.busy or self._shut[seat.place]
+        return f"its batch `{job.batch}` is with {short(seat.who.agent)}{why and f': {why}'}"
 
     def _locked(self, task: Task) -> str:
         found = self._in_way(task)
