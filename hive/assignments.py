@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 from hive import letters, taskviews
 from hive.conversations import Conversations
@@ -64,7 +64,7 @@ class Assignments:
             task = self._leased(agent, me["launch"])
         if task is None or (begun and not begun[0].lease):
             one = self.talks.outbox.claim(agent.id, me["launch"], now)
-            return {"task": letters.task(one) if one else None}
+            return {"task": self._letter(agent, one, me) if one else None}
         if not task.delivered:
             (task,) = work.queue.change([delivered(task, "it has fetched it", work.queue.now())])
             self._fetched(task, now)
@@ -105,11 +105,24 @@ class Assignments:
         """Hear that an agent has done a task, or what a message asked."""
         if confidence is not None and not 0 <= confidence <= 1:
             raise WrongInput(f"confidence must be from 0 to 1, not {confidence:g}")
-        return self._handed_in(name, me, uid, fence, "done", result, confidence)
+        report = Report(outcome="done", text=clean(result), at=self.clock(), confidence=confidence)
+        return self._handed_in(name, me, uid, fence, report)
 
-    def task_fail(self, name: str, why: str, me: Me, uid: str = "", fence: int = 0) -> Record:
-        """Hear that an agent could not do a task, or what a message asked."""
-        return self._handed_in(name, me, uid, fence, "failed", why, None)
+    def task_fail(
+        self,
+        name: str,
+        why: str,
+        me: Me,
+        uid: str = "",
+        fence: int = 0,
+        permanent: bool = False,
+    ) -> Record:
+        """Hear that an agent could not do a task, or what a message asked.
+
+        Where that is `permanent`, it is not tried again.
+        """
+        report = Report(outcome="failed", text=clean(why), at=self.clock(), permanent=permanent)
+        return self._handed_in(name, me, uid, fence, report)
 
     def split_task(self, parts: list[str], me: Me, name: str = "", uid: str = "") -> Record:  # noqa: ARG002 - its parts have ids of their own
         """Have an agent's task wait for parts of it, which others do."""
@@ -144,36 +157,26 @@ class Assignments:
         self.work().changed = True
         return {"held": False, "by": ""}
 
-    def _handed_in(
-        self,
-        name: str,
-        me: Me,
-        uid: str,
-        fence: int,
-        outcome: Literal["done", "failed"],
-        text: str,
-        confidence: float | None,
-    ) -> Record:
+    def _handed_in(self, name: str, me: Me, uid: str, fence: int, report: Report) -> Record:
         agent = self.who(me)
         known = self.talks.post.answered(uid) if uid else None
         if known is not None:
             return dict(known)
         name = self._meant(name)
         if message_number(name) or not (name or self.work().of(agent.id, me["launch"])):
-            return self._answered(name, agent, uid, outcome, clean(text), confidence)
-        if self._repeated(name, me, outcome, clean(text)):
+            return self._answered(name, agent, uid, report)
+        if self._repeated(name, me, report):
             return {"task": name, "state": State.DONE.value, "why": "you have said so before"}
         task = self._task(name, agent, me, fence)
         work = self.work()
         now = work.queue.now()
-        report = Report(outcome=outcome, text=clean(text), at=now, confidence=confidence)
         memory = self.memory(agent.id)
         if task.asked:
             after = work.ended(task, now)
-        elif outcome == "failed" and memory and memory.state is Life.STOPPING:
+        elif report.outcome == "failed" and memory and memory.state is Life.STOPPING:
             after = work.put_back(task, "its agent was stopped", now)
         else:
-            (task,) = work.queue.change([reported(task, report, now)])
+            (task,) = work.queue.change([reported(task, replace(report, at=now), now)])
             after = work.verifying.settle(task, now)
         work.changed = True
         self._fetched(task, self.clock())
@@ -185,13 +188,13 @@ class Assignments:
         one = self.talks.post.message(found[1]) if found and found[0] == "m" else None
         return one.lease.rpartition("-")[0] if one and one.lease else name
 
-    def _repeated(self, name: str, me: Me, outcome: str, text: str) -> bool:
+    def _repeated(self, name: str, me: Me, report: Report) -> bool:
         """Whether just this was said of a task before, and believed."""
         number = parsed(name)
         task = self.work().queue.task(number) if number else None
         said = task.report if task and task.state is State.DONE else None
         mine = task is not None and task.launch == me["launch"]
-        return mine and said is not None and (said.outcome, said.text) == (outcome, text)
+        return mine and said is not None and (said.outcome, said.text) == ("done", report.text)
 
     def _fetched(self, task: Task, now: float) -> None:
         """Note that the message of a lease needs not be said, or was answered."""
@@ -207,11 +210,15 @@ class Assignments:
     def _record(self, agent: Agent, task: Task) -> Record:
         """Give what an agent is told of its task."""
         record = taskviews.for_agent(task)
-        voice = agent.voice
-        if voice and voice.headless and task.job.kind == "prompt":
-            argv = [word.replace("{text}", task.words) for word in voice.headless]
+        argv = self.talks.words(agent, task.launch, task.words)
+        if argv and task.job.kind == "prompt":
             return record | {"argv": argv}
         return record if fetches(agent) else record | {"text": order(task)}
+
+    def _letter(self, agent: Agent, one: Message, me: Me) -> Record:
+        """Give what an agent is told of a message that it fetches."""
+        argv = self.talks.words(agent, me["launch"], one.text)
+        return letters.task(one) | ({"argv": argv, "kind": "prompt"} if argv else {})
 
     def _leased(self, agent: Agent, launch: str) -> Task | None:
         """Give the task that an agent is to work on: the one it has begun, else the oldest."""
@@ -276,29 +283,21 @@ class Assignments:
             raise WrongInput(f"{name} is {one.stage} already", fix="hive task next")
         return one
 
-    def _answered(
-        self,
-        name: str,
-        agent: Agent,
-        uid: str,
-        outcome: Literal["done", "failed"],
-        text: str,
-        confidence: float | None,
-    ) -> Record:
-        """Note what an agent says of a message; one that gave it a task speaks of that."""
+    def _answered(self, name: str, agent: Agent, uid: str, report: Report) -> Record:
+        """Note what an agent says of a message."""
         now, one = self.clock(), self._message(name, agent)
         after = replace(
             one,
-            confidence=confidence,
+            confidence=report.confidence,
             stage=Stage.ANSWERED,
-            outcome=outcome,
-            result=text,
-            reason=f"reported {outcome}{f': {text}' if text else ''}",
+            outcome=report.outcome,
+            result=report.text,
+            reason=f"reported {report.outcome}{f': {report.text}' if report.text else ''}",
             submitted=one.submitted or now,
             answered=now,
             since=now,
         )
-        self.talks.outbox.change(after, f"the agent reports it {outcome}", uid)
+        self.talks.outbox.change(after, f"the agent reports it {report.outcome}", uid)
         return {"task": one.name}
 
 

@@ -106,6 +106,10 @@ class Conversations:
             self.note(spec.id, profile.session.go_on, now)
         return dressed.spec, dressed.inherit
 
+    def words(self, spec: Agent, launch: str, text: str) -> list[str] | None:
+        """Give the command that has an agent's program do one prompt; None where it has none."""
+        return self._dressing.words(spec, launch, text)
+
     # looking
 
     def observe(

@@ -48,7 +48,8 @@ class Desk:
     """Everything that is said to agents and by them.
 
     `chosen` gives the agents (ids) that names mean, `records` what is known of all agents and
-    teams, `caller` the agent whose process asks ("" for a person's).
+    teams, `caller` the agent whose process asks ("" for a person's), `work` what of the work waits
+    for a person.
     """
 
     root: Path
@@ -58,6 +59,7 @@ class Desk:
     records: Callable[[], tuple[list[Record], list[Record]]]
     clock: Callable[[], float]
     caller: Callable[[], str] = lambda: ""
+    work: Callable[[], list[Record]] = list
 
     def send(
         self,
@@ -128,7 +130,7 @@ class Desk:
         failed = post.messages(stages=[Stage.FAILED.value], limit=50)
         agents, teams = self.records()
         items = letters.items(post.requests(), failed, agents, teams)
-        return letters.inbox(items)
+        return letters.inbox([*items, *self.work()])
 
     def decide(self, name: str, allow: bool, text: str = "") -> Record:
         """Allow or deny exactly what an approval shows."""

@@ -72,6 +72,7 @@ class Hive:
             records=self._records,
             clock=clock,
             caller=self._caller,
+            work=lambda: self.workshop.items(),
         )
         self.workshop = Workshop(
             root,

@@ -19,8 +19,7 @@ from hive.adapters.channel import ask
 from hive.adapters.queue import Queue, Superseded
 from hive.adapters.state import State as Place
 from hive.adapters.state import locate
-from hive.core.delivery import clean
-from hive.core.select import select
+from hive.core.lines import clean
 from hive.core.tasks import Change, Report, State, Task, parsed
 from hive.core.transitions import cut, progressed, reported
 from hive.errors import HiveError, WrongInput
@@ -247,17 +246,12 @@ class OfflineTasks:
         return self._asked("schedules", {})
 
     def retry_tasks(self, **args: Any) -> Record:
-        """Begin tasks anew that are over."""
-        return self._asked("retry_tasks", args)
+        """Begin tasks anew that are over; raises HiveError for one that an agent has."""
+        return self._free("retry_tasks", args)
 
     def cancel_tasks(self, **args: Any) -> Record:
         """End tasks undone that no agent has; raises HiveError for one that an agent has."""
-        with self._queue() as queue:
-            for task in filter(None, map(queue.task, map(_number, args["names"]))):
-                if task.state is State.LEASED:
-                    what = f"{task.name} is with {task.agent.split('/', 1)[-1]}: only hive ends it"
-                    raise HiveError(what, fix="hive deploy   # it starts the supervisor")
-            return self._answer(queue, "cancel_tasks", args)
+        return self._free("cancel_tasks", args)
 
     def hold_tasks(self, **args: Any) -> Record:
         """Have tasks wait for a person."""
@@ -266,6 +260,16 @@ class OfflineTasks:
     def release_tasks(self, **args: Any) -> Record:
         """Let held tasks go on."""
         return self._asked("release_tasks", args)
+
+    def _free(self, verb: str, args: Mapping[str, Any]) -> Record:
+        """Change tasks that no agent has: what runs for one only a supervisor can end."""
+        with self._queue() as queue:
+            for name in args["names"]:
+                task = queue.task(parsed(name) or 0)
+                if task and task.state is State.LEASED:
+                    what = f"{task.name} is with {task.agent.split('/', 1)[-1]}: only hive ends it"
+                    raise HiveError(what, fix="hive deploy   # it starts the supervisor")
+            return self._answer(queue, verb, args)
 
     def _asked(self, verb: str, args: Mapping[str, Any]) -> Record:
         with self._queue() as queue:
@@ -307,6 +311,7 @@ class OfflineTasks:
     def _chosen(self, names: Sequence[str]) -> list[str]:
         """Give the agents that names mean, as the last supervisor knew them."""
         from hive.adapters.store import Store
+        from hive.core.select import select
 
         known: Sequence[str] = ()
         if self._place.db.exists():
@@ -326,7 +331,3 @@ class _Bare:
 
     def refused(self, _task: Task) -> None:
         """Say nothing of agents: nobody looks at them."""
-
-
-def _number(name: str) -> int:
-    return parsed(name) or 0

@@ -125,7 +125,8 @@ def _busy(talks: Conversations, agent: str) -> str:
 
 def _model(spec: Agent) -> str:
     """Give what an agent thinks with, as far as its command line tells."""
-    voice, argv = spec.voice, spec.argv
+    voice = spec.voice
+    argv = (voice.headless if voice else ()) or spec.argv
     name = voice.profile.name if voice else argv[0]
     named = [
         argv[at + 1] for at, word in enumerate(argv[:-1]) if word in {"--model", "-m", "--llm"}

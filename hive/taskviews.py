@@ -114,7 +114,8 @@ def detail(
     """Build the answer to `task`: all that is known of one.
 
     `refusals` says by agent (id) why it may not have it, empty where it may; `merits` what the
-    strategy sees in each that could; `waits` are the locks in its way. `needed_by` must have the group of a copy.
+    strategy sees in each that could; `waits` are the locks in its way. `needed_by` must have the
+    group of a copy.
     """
     after = list(needed_by)
     hidden = secret(task, after)

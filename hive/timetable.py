@@ -60,7 +60,7 @@ class Timetable:
                 self._refused(schedule, now, now, error)
                 notebook.put_schedule(replace(schedule, paused=True))
             return float("inf")
-        for at, after in zip(times, [*times[1:], later], strict=True):
+        for at, after in zip(times, [*times[1:], later], strict=False):
             with self._queue.batch():
                 if notebook.fire(schedule, at, after):
                     self._begin(schedule, at, now)

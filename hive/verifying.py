@@ -83,7 +83,8 @@ class Verifying:
         if report is None or task.lease in self._begun:
             return task
         if report.outcome == "failed":
-            return self.fail(task, report.text or "its agent says that it can't be done", now)
+            why = report.text or "its agent says that it can't be done"
+            return self.fail(task, why, now, permanent=report.permanent)
         return self._judge(task, report, None, now)
 
     def drain(self) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hive import taskviews
+from hive import taskitems
 from hive.adapters.state import State as Place
 from hive.assignments import Assignments, Me
 from hive.core.rules import from_dict, to_dict
@@ -60,7 +60,7 @@ class Workshop:
             locking=lambda: self._opened()[1],
             talks=keeper.talks,
             who=who,
-            memory=lambda agent: keeper.memory.get(agent),  # it is another dict after a reload
+            memory=lambda agent: keeper.memory.get(agent),  # noqa: PLW0108 - a reload makes another dict
             clock=clock,
         )
 
@@ -98,7 +98,7 @@ class Workshop:
         held = work.queue.tasks(states=[State.HELD], limit=100)
         dead = work.queue.tasks(states=[State.DEAD], limit=20, newest=True)
         open_ = [one for one in work.verifying.breakers.values() if one.state == "open"]
-        return taskviews.items(held, dead, open_)
+        return taskitems.items(held, dead, open_)
 
     def close(self) -> None:
         """Give back everything; agents keep what they have."""

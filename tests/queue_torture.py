@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 from hive.adapters.queue import Queue, Superseded
-
 from hive.core.locks import conflict, want
 from hive.core.tasks import Claim, Job, New, State, Task, Want
 from hive.core.transitions import done, failed
@@ -37,7 +36,10 @@ TEAMS = ("back", "front")
 LONG = 40
 """One of so many tasks takes longer than its lease, which is then renewed on the way."""
 
-TAKEN, FROZEN = "taken away", 1.6
+TAKEN = "taken away"
+
+FROZEN = 1.6
+"""For how many leases a worker is frozen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,9 +111,12 @@ class Worker:
                     agent=self._name, launch=f"{self._name}.1", signatures=tuple(mine),
                     lease=self._plan.lease, why="torture",
                 )  # fmt: skip
-                for task in queue.claim([claim]):
+                found = queue.claim([claim])
+                for task in found:
                     self._write("begun", task, asked=asked)
                     self._do(queue, task)
+                if not found:
+                    time.sleep(self._plan.work / 4)
 
     def _reap(self, queue: Queue) -> None:
         """Take back what nobody has any more, as a supervisor does."""
@@ -216,7 +221,7 @@ class Torture:
             self.did["killed"] += 1
         elif len(awake) > 1:
             os.kill(pid, signal.SIGSTOP)
-            self._frozen[pid] = now + FROZEN
+            self._frozen[pid] = now + FROZEN * self._plan.lease
             self.did["frozen"] += 1
 
     def _finish(self) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.postgres import cluster, postgres  # noqa: F401 - fixtures
 from tests.queue_torture import Plan, tortured
 
-TASKS, WORKERS, EVERY = 200, 4, 0.15
+SMALL = {"tasks": 200, "workers": 4, "every": 0.25, "lease": 0.4}
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -24,9 +24,7 @@ def where(request, short_path: Path) -> str:
 def test_nothing_is_lost_doubled_early_or_overlapping(
     where: str, short_path: Path, seed: int
 ) -> None:
-    plan = Plan(
-        where=where, folder=str(short_path), tasks=TASKS, workers=WORKERS, seed=seed, every=EVERY
-    )
+    plan = Plan(where=where, folder=str(short_path), seed=seed, **SMALL)
     found = tortured(plan, timeout=120)
     print(found)
     assert found["wrong"] == []

@@ -97,7 +97,8 @@ def _added(
     named = {uid: one.number for uid, one in there.items()} | numbers
     named |= {uid: named[twin] for uid, twin in same.items()}
     known = _known(base, new, named, set(numbers.values()))
-    needs = {numbers[one.uid]: _needs(one, {**known.uids, **named}, known) for one in new}
+    named = known.uids | named
+    needs = {numbers[one.uid]: _needs(one, named, known) for one in new}
     _refuse_cycles(base, new, numbers, needs)
     tasks = {one.uid: _task(one, numbers[one.uid], needs, known, now) for one in new}
     made = list(tasks.values())

@@ -145,7 +145,7 @@ class SqliteBase(Base):
     def __init__(self, path: Path, *, patience: float = PATIENCE) -> None:
         super().__init__()
         self.where = str(path)
-        self._file = StoreFile(path, patience=patience, gate=True)
+        self._file = StoreFile(path, patience=patience, queue=True)
         try:
             self._prepare()
         except Damaged as error:

@@ -27,7 +27,6 @@ from sqlalchemy import (
     text,
 )
 
-from hive.core import tasks
 from hive.core.locks import above
 from hive.core.ordering import rank
 from hive.core.tasks import OVER, Job, New, Report, Run, State, Task, Want
@@ -203,6 +202,7 @@ ADD_TASK = "INSERT INTO task ({}) VALUES ({})".format(
     ", ".join(task.c.keys()), ", ".join(f":{name}" for name in task.c.keys())
 )
 
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 _BODY = {
     "delivered": 0.0,
     "asked": "",
@@ -215,6 +215,7 @@ _BODY = {
     "result": "",
     "confidence": None,
 }
+_JOB = frozenset(field.name for field in fields(Job))
 _LEFT = {field.name: getattr(Job(text=""), field.name) for field in fields(Job)} | {"text": None}
 
 
@@ -227,7 +228,7 @@ def words(value: str) -> str:
 
 def written(values: Any) -> str:
     """Give JSON that both stores can hold."""
-    return words(json.dumps(values, ensure_ascii=False))
+    return words(_encode(values))
 
 
 def changing(one: Task) -> dict[str, Any]:
@@ -417,9 +418,7 @@ def _read_body(text: str) -> dict[str, Any]:
 
 
 def _job_text(job: Job) -> str:
-    """Give a job as `tasks.from_dict` reads it. What `tasks.to_dict` copies is not copied here:
-    thousands may be added at once.
-    """
+    """Give a job as JSON, as `tasks.to_dict` does; not copied first, as thousands may be added."""
     values = {name: value for name, plain in _LEFT.items() if (value := getattr(job, name)) != plain}
     if job.locks:
         values["locks"] = [asdict(one) for one in job.locks]
@@ -431,4 +430,11 @@ def _job_text(job: Job) -> str:
 @lru_cache(maxsize=4096)
 def _job(text: str) -> Job:
     """Read a job; it never changes, and the same ones are read again and again."""
-    return tasks.from_dict(json.loads(text))
+    values = json.loads(text)
+    if values.keys() - _JOB:
+        values = {name: value for name, value in values.items() if name in _JOB}
+    if "skills" in values:
+        values["skills"] = tuple(values["skills"])
+    if "locks" in values:
+        values["locks"] = tuple(Want(**one) for one in values["locks"])
+    return Job(**values)

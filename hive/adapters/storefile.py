@@ -2,23 +2,23 @@
 
 Every commit is on the disk before it returns, unless the file is opened otherwise. One writes at
 a time (`BEGIN IMMEDIATE`), readers wait for nobody. A write that fails changes nothing, and the
-file can be used on. Where many processes write, a gate beside the file (a lock of the kernel's)
-lets them in one by one: SQLite itself lets some of them starve.
+file can be used on. Where many processes write, a turnstile beside the file lets them in one by
+one: SQLite itself lets some of them starve.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import Connection, NullPool, create_engine
 from sqlalchemy.exc import DBAPIError
 
+from hive.adapters.turnstile import Turnstile
 from hive.errors import HiveError, TimedOut
 
 PATIENCE = 5.0
@@ -27,8 +27,8 @@ PATIENCE = 5.0
 WAL_BYTES = 4 << 20
 """How long the write-ahead log may grow before it is worked into the file."""
 
-GATED_BYTES = 32 << 20
-"""The same of a file with a gate, which is written more often."""
+QUEUED_BYTES = 32 << 20
+"""The same of a file with a turnstile, which is written more often."""
 
 PRAGMAS = (
     "PRAGMA foreign_keys = ON",
@@ -46,19 +46,19 @@ class StoreFile:
     """An open store file and its one connection, used by one thread."""
 
     def __init__(
-        self, path: Path, *, patience: float = PATIENCE, waits: bool = True, gate: bool = False
+        self, path: Path, *, patience: float = PATIENCE, waits: bool = True, queue: bool = False
     ) -> None:
         """Open it, making an empty private file where there is none.
 
         With `waits` every commit waits for the disk; without, the power's failing may take the
-        last seconds, but damages nothing. With `gate`, writers queue at `NAME.lock` beside it,
+        last seconds, but damages nothing. With `queue`, writers queue at `NAME.lock` beside it,
         and whoever wrote works a long log in before the next one. Raises `HiveError` where it
         can't be opened or is no SQLite file.
         """
         self.path = path
         self._patience = patience
         self._waits = waits
-        self._gate: int | None = None
+        self._turnstile: Turnstile | None = None
         with self.told():
             _make_private(path)
             engine = create_engine(
@@ -71,9 +71,8 @@ class StoreFile:
             self.connection = engine.connect()
             self.driver = _driver(self.connection)
             self._identity = path.stat()
-            if gate:
-                flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-                self._gate = os.open(path.with_name(f"{path.name}.lock"), flags, 0o600)
+            if queue:
+                self._turnstile = Turnstile(path.with_name(f"{path.name}.lock"))
 
     def _connect(self) -> sqlite3.Connection:
         return sqlite3.connect(self.path, timeout=self._patience, isolation_level=None)
@@ -109,39 +108,46 @@ class StoreFile:
 
         Raises `HiveError` where the file is full, locked, damaged or gone.
         """
-        with self.told(), self._entered():
+        with self._said():
             self._refuse_lost()
-            self.driver.execute("BEGIN IMMEDIATE")
+            passed = self._pass()
             try:
+                self.driver.execute("BEGIN IMMEDIATE")
                 yield self.connection
                 self.driver.execute("COMMIT")
+                if passed is not None:
+                    with suppress(HiveError):  # what was written is safe: the next one tries
+                        self.checkpoint()
             except BaseException:
                 if self.driver.in_transaction:  # some failures have rolled back already
                     self.driver.execute("ROLLBACK")
                 raise
+            finally:
+                if passed is not None:
+                    passed()
 
-    @contextmanager
-    def _entered(self) -> Iterator[None]:
-        """Be the one behind the gate, if there is one. Raises `TimedOut`."""
-        if self._gate is None:
-            yield
-            return
-        last, pause = time.monotonic() + self._patience, 0.0001
-        while not _locked(self._gate):
-            if time.monotonic() > last:  # its holder may be frozen: waiting has an end
-                what = "the store is locked by another process"
-                raise TimedOut(what, where=str(self.path), fix="try again")
-            time.sleep(pause)
-            pause = min(pause * 1.3, 0.005)
+    def _pass(self) -> Callable[[], None] | None:
+        """Go through the turnstile, if there is one, and give how it is left. Raises `TimedOut`."""
+        if self._turnstile is None:
+            return None
         try:
-            yield
-            with suppress(HiveError):  # what was written is safe in the log: the next one tries
-                self.checkpoint()
-        finally:
-            fcntl.flock(self._gate, fcntl.LOCK_UN)
+            return self._turnstile.enter(self._patience)
+        except TimeoutError as error:
+            what = "the store is locked by another process"
+            raise TimedOut(what, where=str(self.path), fix="try again") from error
 
     @contextmanager
     def told(self) -> Iterator[None]:
+        """Tell what SQLite, or the system, says of the file as a `HiveError`."""
+        try:
+            with self._said():
+                yield
+        except OSError as error:
+            what = f"the store can't be opened: {error.strerror}"
+            raise HiveError(what, where=str(self.path), fix=_MINE) from error
+
+    @contextmanager
+    def _said(self) -> Iterator[None]:
         """Tell what SQLite says of the file as a `HiveError`; a wrong statement stays a bug."""
         try:
             yield
@@ -150,13 +156,10 @@ class StoreFile:
             if isinstance(said, sqlite3.Error) and (told := explain(said, self.path)):
                 raise told from error
             raise
-        except OSError as error:
-            what = f"the store can't be opened: {error.strerror}"
-            raise HiveError(what, where=str(self.path), fix=_MINE) from error
 
     def checkpoint(self) -> None:
         """Work a long write-ahead log into the file, unless somebody is in the way."""
-        most = WAL_BYTES if self._gate is None else GATED_BYTES
+        most = WAL_BYTES if self._turnstile is None else QUEUED_BYTES
         try:
             if os.stat(f"{self.path}-wal").st_size <= most:  # noqa: PTH116 - after every write
                 return
@@ -192,9 +195,9 @@ class StoreFile:
         """Close the file; the last one to do so works the write-ahead log in."""
         with self.told():
             self.connection.close()
-        if self._gate is not None:
-            os.close(self._gate)
-            self._gate = None
+        if self._turnstile is not None:
+            self._turnstile.close()
+            self._turnstile = None
 
     def _refuse_lost(self) -> None:
         """Refuse to write into a file that was deleted or replaced: nobody would find it."""
@@ -258,15 +261,6 @@ def _driver(connection: Connection) -> sqlite3.Connection:
     if not isinstance(driver, sqlite3.Connection):
         raise TypeError(driver)
     return driver
-
-
-def _locked(gate: int) -> bool:
-    """Try to lock an open file, without waiting."""
-    try:
-        fcntl.flock(gate, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _make_private(path: Path) -> None:

@@ -193,8 +193,8 @@ def _task(words: list[str]) -> int | None:
     """Do what an agent says of its own task; None for what a person says of all of them."""
     from hive.cli import voices
 
-    if words == ["list", "--json"]:
-        return _asked("tasks", {"states": list(OPEN), "limit": TASKS})
+    if words in (["list"], ["list", "--json"]):
+        return _listed(json=len(words) > 1)
     word = next((one for one in words if not one.startswith("-")), "")
     agent = os.environ.get("HIVE_AGENT")
     if voices.is_mine(words, os.environ) or (agent and f"task {word}" not in COMMANDS):
@@ -203,6 +203,29 @@ def _task(words: list[str]) -> int | None:
         return None
     print("For people:", *_lines_of("task "), "", "From an agent's window:", "", sep="\n")
     return voices.run("task", words)
+
+
+def _listed(*, json: bool) -> int | None:
+    """List the tasks that are not over, as `hive task list` does without any option."""
+    record = _answer("tasks", {"states": list(OPEN), "limit": TASKS})
+    if record is None:
+        return None
+    if json:
+        output.as_json(record)
+        return 0
+    import time
+
+    from hive import screen_tasks
+
+    output.show(screen_tasks.listing(record, time.time()), whole=True)
+    tell_more(record["tasks"], TASKS)
+    return 0
+
+
+def tell_more(listed: list[Any], limit: int) -> None:
+    """Say how to see more, where a list of tasks is as long as it may be."""
+    if len(listed) >= limit:
+        output.note(f"there may be more: --after {listed[-1]['task']}, or --limit")
 
 
 def _lines_of(start: str) -> list[str]:
@@ -260,13 +283,20 @@ _HOT: dict[str, Callable[[list[str]], dict[str, Any] | None]] = {
 
 
 def _asked(verb: str, args: dict[str, Any]) -> int | None:
+    answer = _answer(verb, args)
+    if answer is None:
+        return None
+    output.as_json(answer)
+    return 0
+
+
+def _answer(verb: str, args: dict[str, Any]) -> Any:
+    """Ask the supervisor; None where none answers."""
     from hive.adapters.channel import Unreachable, ask
     from hive.adapters.state import locate
     from hive.errors import TimedOut
 
     try:
-        answer = ask(str(locate(os.environ).socket), verb, args, timeout=PATIENCE)
+        return ask(str(locate(os.environ).socket), verb, args, timeout=PATIENCE)
     except (Unreachable, TimedOut):
         return None
-    output.as_json(answer)
-    return 0

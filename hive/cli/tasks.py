@@ -11,7 +11,7 @@ import typer
 from hive.adapters import reach
 from hive.adapters.channel import Unreachable
 from hive.cli import output, remote, taskfile, work
-from hive.cli.hot import OPEN, TASKS
+from hive.cli.hot import OPEN, TASKS, tell_more
 from hive.cli.options import Json, duration
 from hive.core.names import did_you_mean
 from hive.core.task_lines import Around
@@ -160,9 +160,8 @@ def list_(
     from hive import screen_tasks
 
     output.show(screen_tasks.listing(record, time.time()), whole=True)
-    listed = record["tasks"]
-    if len(listed) == limit and not newest:
-        output.note(f"there may be more: --after {listed[-1]['task']}, or --limit")
+    if not newest:
+        tell_more(record["tasks"], limit)
 
 
 def show(name: Name, json: Json = False) -> None:

@@ -46,8 +46,9 @@ def ended(run: Run, tasks: Sequence[Task], now: float) -> Run | None:
     """Give a run as it is once all of it is over; None while something is not."""
     if any(one.state not in OVER for one in tasks):
         return None
-    bad = culprits(tasks)
-    if bad:
+    undone = (one for one in tasks if not one.parent and one.outcome == "cancelled")
+    bad = culprits(tasks) or [one for one in undone if not fell(one)]
+    if bad:  # with no culprit left, a person has begun it anew: what it stopped was not
         why = f"{ending(bad[0])}: {bad[0].why}"
         return replace(run, state="failed", why=why, finished=now)
     passed = ", ".join(label(one) for one in tasks if not one.parent and fell(one))

@@ -45,7 +45,7 @@ PATIENCE = 60.0
 STUBBORN = 3600.0
 """After so many seconds it does even while all who may have it are busy."""
 
-KEEPERS = 20
+KEEPERS = 5
 """So many tasks keep locks at once, at most."""
 
 LATELY = 600.0
@@ -236,6 +236,14 @@ class _Table:
             found = [one for one in kept if self._row[one[1].task] < own]
         return found[0] if found else None
 
+    def _unlocked(self, task: Task, places: Places) -> Places:
+        """Give those of these that its locks allow: what an agent took is not in its own way."""
+        found = self._in_way(task) if places else None
+        if found is None:
+            return places
+        owner = "" if found[1].task else self._taken.owner(task.job.locks)
+        return {place for place in places if self.seats[place].who.agent == owner}
+
     def keep(self, locked: Sequence[Task]) -> None:
         """Keep locks for those that have waited long, from all after them in the row."""
         self._row = {task.number: place for place, task in enumerate(locked)}
@@ -260,9 +268,8 @@ class _Table:
         """Give a task to the one that should have it; None where nobody can now."""
         if self._situation.room or not self._free or self._stopped(task.job):
             return None
-        able = self._able(task)
-        places = self._open(task, able)
-        if not places or self._in_way(task):
+        places = self._unlocked(task, self._open(task, self._able(task)))
+        if not places:
             return None
         place, why = self._best(task, places)
         who = self._record(task, self.seats[place])
@@ -353,7 +360,9 @@ class _Table:
         mates = self._mates(task.job, able)
         if not why and mates and place not in mates:
             why = self._batched(task.job, mates)
-        return why or self._locked(task) or self._stopped(task.job)
+        if not why and not self._unlocked(task, {place}):
+            why = self._locked(task)
+        return why or self._stopped(task.job)
 
     def _occupied(self, able: frozenset[int]) -> str:
         seats = [self.seats[place] for place in sorted(able)]

@@ -177,14 +177,14 @@ class Taken:
     """What is locked, found by its name without looking at all that is."""
 
     def __init__(self, held: Sequence[Held] = ()) -> None:
-        self._bars: dict[tuple[str, bool, bool], Held] = {}
+        self._bars: dict[tuple[str, bool, bool], list[Held]] = {}
         for one in held:
             self.add(one)
 
     def add(self, held: Held) -> None:
-        """Add one; where two bar the same, the first is named."""
+        """Add one."""
         for bar in _bars(held.name, held.shared):
-            self._bars.setdefault(bar, held)
+            self._bars.setdefault(bar, []).append(held)
 
     def take(self, task: Task, agent: str, now: float) -> None:
         """Add all that a task wants; without an agent it is only kept for it."""
@@ -193,14 +193,17 @@ class Taken:
             self.add(Held(name=want.name, shared=want.shared, launch="", **of))
 
     def in_way(self, wants: Sequence[Want]) -> list[tuple[Want, Held]]:
-        """Give those of these that can't be had, and what is in the way."""
+        """Give those of these that can't be had, and what is in the way (of several, the first)."""
         bars = self._bars
-        return [
-            (want, bars[ask])
-            for want in wants
-            for ask in _asks(want.name, want.shared)
-            if ask in bars
-        ]
+        asked = [(want, ask) for want in wants for ask in _asks(want.name, want.shared)]
+        return [(want, bars[ask][0]) for want, ask in asked if ask in bars]
+
+    def owner(self, wants: Sequence[Want]) -> str:
+        """Give the agent that took itself all that is in the way: it is not in its own way."""
+        asked = [ask for want in wants for ask in _asks(want.name, want.shared)]
+        found = {one for ask in asked for one in self._bars.get(ask, ())}
+        agents = {"" if one.task else one.agent for one in found}
+        return agents.pop() if len(agents) == 1 else ""
 
 
 def score(job: Job, seat: Seat, choice: Choice) -> tuple[float, float, int]:

@@ -65,12 +65,16 @@ class Want:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What an agent said of its task, before hive believes it."""
+    """What an agent said of its task, before hive believes it.
+
+    What is `permanent` fails at every try.
+    """
 
     outcome: Literal["done", "failed"]
     text: str
     at: float
     confidence: float | None = None
+    permanent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -159,6 +160,8 @@ def huey(where: str, tasks: int, processes: int) -> dict[str, Any]:
 def procrastinate(where: str, tasks: int, processes: int) -> dict[str, Any]:
     """Run tasks with procrastinate's own worker, without its waiting and listening."""
     from procrastinate import App, PsycopgConnector
+
+    logging.getLogger("procrastinate").setLevel(logging.ERROR)
 
     def opened() -> tuple[Any, Any]:
         app = App(connector=PsycopgConnector(conninfo=where, min_size=1, max_size=2))

@@ -13,9 +13,10 @@ import pytest
 from hive import taskviews
 from hive.adapters.queue import Queue
 from hive.cli import hot, work
+from hive.cli.complete import candidates
 from hive.core import task_lines
 from hive.core.rules import Rules
-from hive.core.tasks import Held, Job, State, Task, from_dict
+from hive.core.tasks import Held, Job, Run, State, Task, from_dict
 from hive.errors import WrongInput
 
 NOON = 1_700_000_000.0
@@ -317,3 +318,24 @@ def test_of_a_file_with_a_bad_line_nothing_is_taken(state, monkeypatch, capsys):
 
     assert "stdin:2: this is not JSON" in capsys.readouterr().err
     assert not (state / "work.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        pytest.param(["task", "re"], {"retry", "release"}, id="a second word"),
+        pytest.param(["task", "retry", ""], {"t-12"}, id="a task"),
+        pytest.param(["task", "add", "--team", ""], {"backend"}, id="a team"),
+        pytest.param(["task", "add", "--ba"], {"--batch-key"}, id="an option"),
+        pytest.param(["task", "list", "--state", "d"], {"done", "dead"}, id="a state"),
+        pytest.param(["workflow", "cancel", ""], {"r-7"}, id="a run that is running"),
+        pytest.param(["workflow", "resume", ""], set(), id="no run that has failed"),
+    ],
+)
+def test_what_tab_offers(supervisor, words, found):
+    runs = [Run(number=7, uid="r", workflow="ship", project="Task")]
+    supervisor.answers["tasks"] = taskviews.listing([TASK], {}, {})
+    supervisor.answers["workflows"] = taskviews.run_listing(runs, {})
+    supervisor.answers["names"] = {"agents": ["backend/dev"], "teams": ["backend"]}
+
+    assert set(candidates(words)) == found

@@ -15,6 +15,7 @@ from hive.cli import hot, work
 from hive.core.schedule import Schedule
 from hive.core.tasks import Job, Run, State, Task
 from hive.core.workflow import from_dict
+from tests.conftest import Corner
 
 NOON = 1_700_000_000.0
 TOML = """\
@@ -220,3 +221,32 @@ def test_a_decision_is_asked_for_and_waited_for(supervisor, toml, capsys, ends, 
         "question": "merge?", "voters": ["reviewer", "a/b"], "quorum": "2/3", "project": "Shop",
     }  # fmt: skip
     assert capsys.readouterr().out.splitlines()[0].startswith("t-1  waiting")
+
+
+def test_work_is_added_while_nobody_runs_and_done_by_a_worker_in_its_order(corner: Corner) -> None:
+    phases = [
+        {"name": "build", "tasks": [{"name": "api", "run": "echo built {{ version }}"}]},
+        {
+            "name": "ship",
+            "tasks": [{"name": "it", "run": "echo got {{ build.api.result | quote }}"}],
+        },
+    ]
+    ship = {"pattern": "hybrid", "params": {"version": "1"}, "phases": phases}
+    corner.write({"a": {"w": {"run": "hive worker"}}}, workflows={"ship": ship})
+    lines = [{"run": "echo two", "needs": ["one"]}, {"run": "echo one", "key": "one"}]
+    (corner.path / "tasks.jsonl").write_text("\n".join(map(json.dumps, lines)))
+
+    assert "added 2 tasks" in corner.hive("task", "add", "--file", "tasks.jsonl")
+    assert (
+        corner.json("task", "add", "--run", "exit 3", "--retries", "0")["tasks"][0]["task"] == "t-3"
+    )
+    corner.hive("deploy")
+
+    assert "t-2  done" in corner.hive("task", "wait", "t-1", "t-2", "t-3", code=1)
+    assert corner.json("task", "show", "t-2")["needs"][0]["title"] == "echo one"
+    assert "exit code 3" in corner.hive("task", "dead")
+    said = corner.hive("workflow", "run", "ship", "--set", "version=2", "--wait")
+    assert "build.api  done by a/w" in said and "ship.it  done by a/w" in said
+    last = corner.json("workflow", "show")
+    assert "got exit code 0" in corner.json("why", last["tasks"][-1]["task"])["task"]["result"]
+    assert last["run"]["idle"] is not None

@@ -244,6 +244,32 @@ def test_a_lock_that_is_held_is_waited_for():
     }
 
 
+@pytest.mark.parametrize(
+    ("locks", "who"),
+    [
+        pytest.param([held("port:1", agent="p/a/y")], {1: "y"}, id="its own"),
+        pytest.param([held("port:1", 7, "p/a/y")], {}, id="its task's"),
+        pytest.param([held("port:1", agent="p/b/z")], {}, id="another's"),
+        pytest.param(
+            [held("shared port:1", agent="p/a/x"), held("shared port:1", agent="p/a/y")],
+            {},
+            id="not its own alone",
+        ),
+    ],
+)
+def test_what_an_agent_took_itself_is_not_in_its_own_way(locks, who):
+    agents = [agent("x", capacity=2), agent("y", capacity=2)]
+    situation = Situation(ready=[task(1, ["port:1"])], agents=agents, held=locks, now=T0)
+    free = [
+        name.rpartition("/")[2]
+        for name, why in refusals(task(1, ["port:1"]), situation).items()
+        if not why
+    ]
+
+    assert given_to(dispatch(situation)) == who
+    assert free == [*who.values()]
+
+
 BIG = ["path:."]
 SMALL = ["shared path:src"]
 

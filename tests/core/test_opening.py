@@ -433,7 +433,8 @@ def test_a_failure_that_is_passed_over_or_of_a_part_stops_nothing():
     passed = replace(FAILED, job=replace(FAILED.job, on_failure="continue"))
 
     assert stopped([passed, step(2, State.READY)], NOW) == []
-    assert stopped([replace(FAILED, parent=2), step(2, State.WAITING)], NOW) == []
+    part_of = [replace(FAILED, parent=2), step(2, State.WAITING), step(3, State.READY)]
+    assert stopped(part_of, NOW) == []
 
 
 @pytest.mark.parametrize(
@@ -447,6 +448,15 @@ def test_a_failure_that_is_passed_over_or_of_a_part_stops_nothing():
             "failed",
             "k1 (t-1) is cancelled: cancelled",
             id="cancelled by a person",
+        ),
+        pytest.param(
+            [
+                step(2, State.DONE, outcome="done"),
+                step(1, State.CANCELLED, outcome="cancelled", why=f"{STOP}k2 (t-2) is dead"),
+            ],
+            "failed",
+            "k1 (t-1) is cancelled: the run stops: k2 (t-2) is dead",
+            id="what failed was begun anew, the rest was not",
         ),
         pytest.param(
             [step(1, State.CANCELLED, outcome="skipped")], "done", "all of it is over", id="skipped"

@@ -1,0 +1,58 @@
+"""What of the work waits for a person: held tasks, dead letters, open breakers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from hive.core.breaker import Breaker
+from hive.core.tasks import Task
+from hive.views import Record, iso, short
+
+
+def items(held: Iterable[Task], dead: Iterable[Task], breakers: Iterable[Breaker]) -> list[Record]:
+    """List them as `hive inbox` does, those first that keep others from going on."""
+    return [*map(_held, held), *map(_open, breakers), *map(_dead, dead)]
+
+
+def _held(task: Task) -> Record:
+    said = task.report is not None
+    other = f"hive task retry {task.name}" if said else f"hive task cancel {task.name}"
+    asked = "to accept what its agent has said, or not" if said else "to let it go on, or not"
+    return {
+        "id": task.name,
+        "kind": "held task",
+        "agent": task.job.name,
+        "asked": asked,
+        "why": task.why,
+        "since": iso(task.since),
+        "meanwhile": "nobody works on it, and what needs it waits",
+        "answer": f"hive task release {task.name}   # or: {other}",
+    }
+
+
+def _dead(task: Task) -> Record:
+    return {
+        "id": task.name,
+        "kind": "dead letter",
+        "agent": task.job.name,
+        "asked": "to put right what fails, and to have it tried again",
+        "why": task.why.splitlines()[0] if task.why else "",
+        "since": iso(task.since),
+        "meanwhile": "hive does nothing more with it",
+        "answer": f"hive task show {task.name}   # then: hive task retry {task.name}",
+    }
+
+
+def _open(one: Breaker) -> Record:
+    kind, _, what = one.name.partition(":")
+    agent = short(what) if kind == "agent" else ""
+    return {
+        "id": agent or one.name,
+        "kind": "open breaker",
+        "agent": agent or "a command",
+        "asked": "to look why it fails again and again",
+        "why": one.why.splitlines()[0] if one.why else "",
+        "since": iso(one.since),
+        "meanwhile": "it gets no work, but for a try now and then",
+        "answer": f"hive why {agent}" if agent else "hive task dead",
+    }
