@@ -72,7 +72,7 @@ class Hive:
             records=self._records,
             clock=clock,
             caller=self._caller,
-            work=lambda: self.workshop.items(),
+            work=self._items,
         )
         self.workshop = Workshop(
             root,
@@ -322,6 +322,9 @@ class Hive:
         trees = self._keeper.node.scan() if pid else {}
         found = (agent for agent, tree in trees.items() if pid in {it.pid for it in tree.current})
         return next(found, "")
+
+    def _items(self) -> list[dict[str, Any]]:
+        return self.workshop.items()
 
     def _records(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         status = self.status()

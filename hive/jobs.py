@@ -107,13 +107,15 @@ class Jobs:
         """Tell all that is known of one task, and why each agent may not have it."""
         work, task = self.work(), _task(self.work().queue, name)
         ready = task.state is State.READY
+        refusals, merits = work.refused(task) if ready else (None, None)
         return taskviews.detail(
             task,
             reason=work.waits.get(task.number, "") if ready else "",
             story=work.queue.story(task.number),
             needs=work.queue.needs(task.number),
             needed_by=work.queue.needed_by(task.number),
-            refusals=work.refused(task) if ready else None,
+            refusals=refusals,
+            merits=merits,
             waits=in_way(task.job.locks, work.queue.locks.held(), task.number) if ready else (),
         )
 

@@ -329,5 +329,6 @@ class _Bare:
     waits: Mapping[int, str] = field(default_factory=dict)
     changed: bool = False
 
-    def refused(self, _task: Task) -> None:
+    def refused(self, _task: Task) -> tuple[dict[str, str], dict[str, str]]:
         """Say nothing of agents: nobody looks at them."""
+        return {}, {}

@@ -190,7 +190,7 @@ class Verifying:
         self.breakers[after.name] = after
         kept = json.dumps(breaker.to_dict(after))
         self._queue.notebook.note(BREAKER + after.name, kept)
-        if after.state != before.state and after.state != "half-open":
+        if after.state not in {before.state, "half-open"}:
             kind, _, what = after.name.partition(":")
             agent = what if kind == "agent" else ""
             about = "" if agent else "a command: "

@@ -80,7 +80,7 @@ def agent_record(
     `limit` is what hive does about its limits now, None or empty for nothing; `talk` is what is
     known of its conversation, None for a plain program; `task` the name of the task it has.
     """
-    agent, live = wanted.agent, memory.live
+    agent = wanted.agent
     word, sub, reason, since = state(memory, talk)
     return {
         "agent": agent.short,
@@ -90,10 +90,7 @@ def agent_record(
         "sub": sub,
         "reason": reason,
         "since": _moment(since),
-        "session": agent.session,
-        "window": agent.window,
-        "pane": (memory.pane or None) if live else None,
-        "pid": (memory.pid or None) if live else None,
+        **_place(agent, memory),
         "restarts": memory.restarts,
         "cpu": None if cpu is None else round(cpu, 3),
         "memory": memory_bytes,
@@ -106,6 +103,16 @@ def agent_record(
         "socket": agent.socket,
         "after": list(agent.after),
         **_talk(talk),
+    }
+
+
+def _place(agent: Agent, memory: Memory) -> Record:
+    """Tell where an agent runs."""
+    return {
+        "session": agent.session,
+        "window": agent.window,
+        "pane": (memory.pane or None) if memory.live else None,
+        "pid": (memory.pid or None) if memory.live else None,
     }
 
 

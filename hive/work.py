@@ -17,7 +17,7 @@ from typing import Self
 from hive.adapters.queue import Queue
 from hive.adapters.state import State as Place
 from hive.core import breaker, transitions
-from hive.core.dispatch import Candidate, Decision, Situation, dispatch, refusals
+from hive.core.dispatch import Candidate, Decision, Situation, dispatch, merits, refusals
 from hive.core.lateness import late
 from hive.core.rules import Rules
 from hive.core.rules import from_dict as rules_from
@@ -79,6 +79,7 @@ class Work:
         self._last: dict[str, tuple[str, ...]] = {}
         self._ending: dict[str, float] = {}
         self._turn = 0
+        self._given: Mapping[str, tuple[float, float]] = {}
 
     @classmethod
     def open(cls, place: Place, team: Team, facts: Mapping[str, str]) -> Self:
@@ -115,7 +116,8 @@ class Work:
         self.savings.read(time.time())
         now = self.queue.now()
         self.verifying.read(now)
-        self.runs.open(now)
+        for run in self.runs.open(now):
+            self._say("", "workflow", f"{run.name} ({run.workflow}) is {run.state}: {run.why}")
         moments = [self.runs.fire(now), self.queue.wake() or now + PULSE]
         self.mine = self._look_after(self.queue.leased(), now)
         self._hand_out(self.mine, now)
@@ -126,11 +128,11 @@ class Work:
         found = self.queue.tasks(states=[State.LEASED], agent=agent)
         return [task for task in found if launch in {"", task.launch}]
 
-    def refused(self, task: Task) -> dict[str, str]:
-        """Say of each agent why it may not have a task now; "" where it may."""
+    def refused(self, task: Task) -> tuple[dict[str, str], dict[str, str]]:
+        """Say of each agent why it may not have a task now, and what speaks for it."""
         mine = [one for one in self.queue.leased() if one.agent in self._team.wanted]
         situation = self._situation([task], mine, self.queue.now())
-        return refusals(task, situation)
+        return refusals(task, situation), merits(task, situation)
 
     # what agents have
 
@@ -249,7 +251,7 @@ class Work:
         situation = self._situation(ready, mine, now)
         decision = dispatch(situation)
         self.waits |= decision.waits
-        self._turn = decision.turn
+        self._turn, self._given = decision.turn, decision.given
         if decision.grants:
             self._claim(decision, situation, now)
 
@@ -279,6 +281,7 @@ class Work:
             strategy=self._strategy(agents),
             now=now,
             turn=self._turn,
+            given=self._given,
             room=f"hive {DOING[CLOSED]}: {strain.why}" if strain.level >= CLOSED else "",
         )
 

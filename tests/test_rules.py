@@ -41,6 +41,7 @@ OWNERS = {
     "sqlalchemy": {
         "hive/adapters/store*.py",
         "hive/adapters/post.py",
+        "hive/adapters/queue*.py",
         "hive/adapters/schema.py",
         "hive/adapters/migrations.py",
     },
@@ -50,7 +51,9 @@ OWNERS = {
     "pydantic": {"hive/core/*.py", "hive/serve/*.py"},
     "tomllib": {"hive/core/*.py"},
     "tomli_w": {"hive/cli/profiles.py", "hive/trial.py"},
-    "jinja2": {"hive/core/prelude.py"},
+    "jinja2": {"hive/core/conditions.py", "hive/core/prelude.py"},
+    "cronsim": {"hive/core/schedule.py"},
+    "psycopg": {"hive/adapters/queue_postgres.py"},
     "mcp": {"hive/serve/*.py"},
 }
 EXCUSED = {

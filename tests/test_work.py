@@ -5,13 +5,10 @@ One team of workers serves all of it; what an agent of words says is said in its
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
-import sqlite3
 import tempfile
-from contextlib import closing
 from pathlib import Path
 from uuid import uuid4
 
@@ -19,6 +16,7 @@ import pytest
 
 from hive.adapters import seal
 from hive.adapters.channel import ask
+from hive.adapters.store import Store
 from hive.errors import HiveError
 from tests.conftest import ROOT, Corner, _remove, eventually
 
@@ -68,12 +66,19 @@ class Shop:
     def over(self, name):
         return self.until(name, *OVER)
 
+    def had(self, name):
+        """Give who has a task, once it was delivered."""
+        return eventually(lambda: one["agent"] if (one := self.task(name))["delivered"] else None)
+
+    def said_to(self, agent):
+        with Store.open(self.corner.state / "hive.db") as store:
+            return [one.text for one in store.post.messages(agent=f"Task/{agent}", limit=1000)]
+
     def me(self, agent):
         """Give what proves that the agent of this name speaks."""
         name = f"Task/{agent}"
-        with closing(sqlite3.connect(self.corner.state / "hive.db")) as store:
-            wish = "SELECT memory FROM agent WHERE agent = ?"
-            launch = json.loads(store.execute(wish, (name,)).fetchone()[0])["launch"]
+        with Store.open(self.corner.state / "hive.db") as store:
+            launch = store.memory()[name].launch
         return {"agent": name, "launch": launch, "seal": seal.seal(self.corner.state, name, launch)}
 
     def supervisor(self):
@@ -249,15 +254,12 @@ def test_what_its_agent_is_hardly_sure_of_waits_for_a_person(shop):
 
 
 def test_what_its_agent_is_fairly_sure_of_is_reviewed(shop):
-    name = shop.prompt(done(sure="0.75"), role="dev", title="reviewed")
+    name = shop.add("Do it well", kind="prompt", role="dev")
+    shop.ask("task_done", name=name, result="well", confidence=0.75, me=shop.me(shop.had(name)))
     review = eventually(
-        lambda: [
-            one for one in shop.ask("tasks", limit=500)["tasks"] if one["parent"] == name
-        ]
+        lambda: [one for one in shop.ask("tasks", limit=500)["tasks"] if one["parent"] == name]
     )[0]["task"]
-    assert shop.until(review, "leased", "done")["agent"] == "words/judge"
-    shop.until(review, "leased")
-    eventually(lambda: shop.task(review)["delivered"])
+    assert shop.had(review) == "words/judge"
     me = shop.me("words/judge")
     shop.ask("task_done", name=review, result="approve: it is fine", me=me)
     assert shop.over(name)["outcome"] == "done"
@@ -269,9 +271,7 @@ def test_a_failed_check_goes_back_to_the_agent_with_what_it_said(shop):
     name = shop.prompt(words, role="dev", check=f"echo nothing yet; test -e {flag}.2")
     eventually(lambda: shop.task(name)["rounds"] == 1)
     agent = shop.task(name)["agent"]
-    letters = shop.corner.state / "voices" / shop.me(agent)["launch"]
-    told = eventually(lambda: [one.read_text() for one in letters.glob("m-*.md")])
-    assert any("nothing yet" in text for text in told)
+    eventually(lambda: any("nothing yet" in text for text in shop.said_to(agent)))
     Path(f"{flag}.2").touch()
     shop.ask("task_done", name=name, result="now", me=shop.me(agent))
     one = shop.over(name)
@@ -280,7 +280,7 @@ def test_a_failed_check_goes_back_to_the_agent_with_what_it_said(shop):
 
 def test_a_task_that_is_split_waits_for_its_parts_and_gets_what_they_said(shop):
     name = shop.add("Do it all", kind="prompt", role="dev")
-    agent = eventually(lambda: shop.task(name)["delivered"] and shop.task(name)["agent"])
+    agent = shop.had(name)
     parts = [f"FAKE:sh {done(result=word)} ;;" for word in ("ham", "eggs")]
     made = shop.ask("split_task", name=name, parts=parts, me=shop.me(agent), uid=uuid4().hex)
     assert [shop.over(one)["outcome"] for one in made["parts"]] == ["done", "done"]
@@ -297,6 +297,28 @@ def test_agents_are_asked_for_a_decision(shop):
     votes = [each["task"] for each in one["needs"]]
     assert len(votes) == 2
     for vote in votes:
-        agent = eventually(lambda vote=vote: shop.task(vote)["delivered"] and shop.task(vote)["agent"])
+        agent = eventually(
+            lambda vote=vote: shop.task(vote)["delivered"] and shop.task(vote)["agent"]
+        )
         shop.ask("task_done", name=vote, result="approve", me=shop.me(agent))
     assert shop.over(name)["result"] == "approve"
+
+
+def test_a_message_answered_twice_under_one_id_is_answered_once(shop):
+    sent = shop.ask("send", names=["words/dev-1"], text="FAKE:text well;;")["messages"][0]
+    name = sent["message"]
+    eventually(lambda: shop.ask("message", name=name)["message"]["submitted"])
+    told = {"name": name, "result": "did it", "me": shop.me("words/dev-1")}
+    uid = uuid4().hex
+    assert shop.ask("task_done", **told, uid=uid) == {"task": sent["message"]}
+    assert shop.ask("task_done", **told, uid=uid) == {"task": sent["message"]}
+
+
+def test_independent_answers_are_outvoted_and_named(shop):
+    group = shop.add("What is it?", kind="prompt", role="dev", replicas=2, agree=2)
+    copies = [one["task"] for one in shop.ask("task", name=group)["needs"]]
+    for copy, answer in zip(copies, ("six", "seven"), strict=True):
+        shop.ask("task_done", name=copy, result=answer, me=shop.me(shop.had(copy)))
+    one = shop.over(group)
+    assert one["state"] == "dead"
+    assert {shop.task(copy)["agent"] for copy in copies} == {"words/dev-1", "words/dev-2"}

@@ -1,11 +1,11 @@
-"""How the tables of an older hive's store become those of this one, a step for each number.
+"""How the tables of an older hive's stores become those of this one, a step for each number.
 
 A step says itself what it changes: it stays as it is when the schema goes on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from alembic.migration import MigrationContext
@@ -13,12 +13,20 @@ from alembic.operations import Operations
 from sqlalchemy import Column, Connection, Float, Integer, Text
 
 
-def migrate(connection: Connection, number: int, to: int) -> None:
-    """Take the tables from one schema number to a later one, in the caller's transaction."""
+Step = Callable[[Operations], None]
+
+
+def migrate(
+    connection: Connection, number: int, to: int, steps: Mapping[int, Step] | None = None
+) -> None:
+    """Take the tables from one schema number to a later one, in the caller's transaction.
+
+    `steps` are those of the queue; without, it is the store.
+    """
     context = MigrationContext.configure(connection, opts={"transactional_ddl": True})
     operations = Operations(context)
     for step in range(number + 1, to + 1):
-        _STEPS[step](operations)
+        (_STEPS if steps is None else steps)[step](operations)
 
 
 def _largest(operations: Operations) -> None:
@@ -74,5 +82,8 @@ def _table(operations: Operations, name: str, *columns: tuple[str, type[Any]]) -
     operations.create_table(name, *made, sqlite_autoincrement=counted)
 
 
-_STEPS: dict[int, Callable[[Operations], None]] = {2: _largest, 3: _messages, 4: _no_locks}
+_STEPS: dict[int, Step] = {2: _largest, 3: _messages, 4: _no_locks}
 """By the number of the schema that each leads to."""
+
+QUEUE: dict[int, Step] = {}
+"""The same of the queue, whose first schema is still its newest."""

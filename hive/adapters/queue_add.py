@@ -100,6 +100,10 @@ def _added(
     named = known.uids | named
     needs = {numbers[one.uid]: _needs(one, named, known) for one in new}
     _refuse_cycles(base, new, numbers, needs)
+    groups = {uid: numbers[one.uid] for one in new if one.job.kind == "group" for uid in one.needs}
+    new = [
+        replace(one, parent=groups.get(one.uid, one.parent)) if one.apart else one for one in new
+    ]
     tasks = {one.uid: _task(one, numbers[one.uid], needs, known, now) for one in new}
     made = list(tasks.values())
     rows = [adding(tasks[one.uid], one.idem) for one in new]

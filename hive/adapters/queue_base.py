@@ -252,10 +252,10 @@ def migrated(
     if number is None:
         metadata.create_all(connection)
     else:
-        from hive.adapters.queue_migrations import migrate
+        from hive.adapters.migrations import QUEUE, migrate
 
         copy(number)
-        migrate(connection, number, SCHEMA)
+        migrate(connection, number, SCHEMA, QUEUE)
     connection.execute(text("DELETE FROM fact WHERE key = 'schema'"))
     wish = text("INSERT INTO fact (key, value) VALUES ('schema', :number)")
     connection.execute(wish, {"number": str(SCHEMA)})

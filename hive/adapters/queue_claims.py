@@ -25,60 +25,60 @@ _SET = (
     " why = :why, version = version + 1"
 )
 
+# Counted, not EXISTS: PostgreSQL might join all locks that any task wants, once for each claim.
 _UNHINDERED = (
     "@.state = 'ready' AND @.blocked = 0 AND @.due <= :now"
     " AND NOT (@.wants AND ("
-    " EXISTS (SELECT 1 FROM want w JOIN held h ON h.name = w.name WHERE w.task = @.number"
-    " AND NOT (w.shared AND h.shared) AND NOT (h.task = 0 AND h.agent = :agent))"
-    " OR EXISTS (SELECT 1 FROM want w JOIN held h ON {find}(w.above, '\n' || h.name || '\n') > 0"
+    "(SELECT count(*) FROM want w JOIN held h ON h.name = w.name WHERE w.task = @.number"
+    " AND NOT (w.shared AND h.shared) AND NOT (h.task = 0 AND h.agent = :agent)) > 0"
+    " OR (SELECT count(*) FROM want w JOIN held h ON {find}(w.above, '\n' || h.name || '\n') > 0"
     " OR {find}(h.above, '\n' || w.name || '\n') > 0 WHERE w.task = @.number"
     " AND substr(w.name, 1, 5) = 'path:'"
-    " AND NOT (w.shared AND h.shared) AND NOT (h.task = 0 AND h.agent = :agent))))"
-    " AND NOT (@.apart AND EXISTS (SELECT 1 FROM task c JOIN step s ON s.task = c.number"
+    " AND NOT (w.shared AND h.shared) AND NOT (h.task = 0 AND h.agent = :agent)) > 0))"
+    " AND NOT (@.apart AND (SELECT count(*) FROM task c JOIN step s ON s.task = c.number"
     " WHERE c.parent = @.parent AND c.parent > 0 AND c.apart AND c.number <> @.number"
-    " AND s.agent = :agent))"
+    " AND s.agent = :agent) > 0)"
 )
 """Whether a task (`@`) may be handed to this agent now."""
 
-_FIRST = (
-    "SELECT @.number FROM task @ WHERE @.signature = s.value"
-    f" AND {_UNHINDERED} AND #passed ORDER BY @.rank, @.number LIMIT #most"
-).replace("@", "t")
-"""The first ones of a signature."""
-
-BY_NUMBER = (
-    f"{_SET} WHERE number = :number AND {_UNHINDERED} RETURNING {COLUMNS}".replace("@", "task")
+BY_NUMBER = f"{_SET} WHERE number = :number AND {_UNHINDERED} RETURNING {COLUMNS}".replace(
+    "@", "task"
 )
 """SQLite's claim of one task; PostgreSQL's of one that it has locked."""
 
 BY_SIGNATURE = (
-    f"{_SET} WHERE number = (SELECT p.number FROM (SELECT ({_FIRST}) AS number"
+    f"{_SET} WHERE number = (SELECT p.number FROM (SELECT (SELECT t.number FROM task t"
+    f" WHERE t.signature = s.value AND {_UNHINDERED} ORDER BY t.rank, t.number LIMIT 1) AS number"
     " FROM json_each(:signatures) s) c JOIN task p ON p.number = c.number"
     f" ORDER BY p.rank, p.number LIMIT 1) RETURNING {COLUMNS}"
-).replace("#passed", "TRUE").replace("#most", "1")
-"""SQLite's claim."""
+).replace("@", "t")
+"""SQLite's claim: the first of the first ones of each signature."""
 
-_LEASING = (
-    " FOR NO KEY UPDATE OF p SKIP LOCKED), leased AS ("
-    f"{_SET} FROM pick WHERE task.number = pick.picked AND NOT pick.bound RETURNING {COLUMNS}"
-    "), told AS (INSERT INTO step (task, at, state, agent, fence, why)"
+_PICKING = (
+    "pick AS MATERIALIZED (SELECT p.number AS picked, (p.wants OR p.apart) AS bound"
+    " FROM first f JOIN task p ON p.number = f.number AND p.version = f.version"
+    " ORDER BY f.rank, f.number LIMIT 1 FOR NO KEY UPDATE OF p SKIP LOCKED),"
+    f" leased AS ({_SET} FROM pick WHERE task.number = pick.picked AND NOT pick.bound"
+    f" RETURNING {COLUMNS}),"
+    " told AS (INSERT INTO step (task, at, state, agent, fence, why)"
     " SELECT number, :now, state, agent, fence, why FROM leased)"
-    " SELECT pick.picked, pick.bound, leased.* FROM pick LEFT JOIN leased ON TRUE"
+    " SELECT (SELECT count(*) FROM first), pick.picked, pick.bound, leased.* FROM (SELECT 1) one"
+    " LEFT JOIN pick ON TRUE LEFT JOIN leased ON TRUE"
 )
 
 PICK_NUMBER = (
-    "WITH pick AS MATERIALIZED (SELECT p.number AS picked, (p.wants OR p.apart) AS bound"
-    f" FROM task p WHERE p.number = :number AND {_UNHINDERED}{_LEASING}"
-).replace("@", "p")
+    "WITH first AS MATERIALIZED (SELECT t.number, t.rank, t.version FROM task t WHERE t.number = :number"
+    f" AND {_UNHINDERED}), {_PICKING}"
+).replace("@", "t")
 """PostgreSQL's claim of one task: one that is `bound` is only locked."""
 
 PICK_SIGNATURE = (
-    "WITH pick AS MATERIALIZED (SELECT p.number AS picked, (p.wants OR p.apart) AS bound"
+    "WITH first AS MATERIALIZED (SELECT c.*"
     " FROM json_array_elements_text(CAST(:signatures AS json)) AS s(value)"
-    f" CROSS JOIN LATERAL ({_FIRST}) AS c JOIN task p ON p.number = c.number"
-    " WHERE p.state = 'ready' AND p.blocked = 0"
-    f" ORDER BY p.rank, p.number LIMIT 1{_LEASING}"
-).replace("#passed", "t.number <> ALL(CAST(:passed AS bigint[]))").replace("#most", "16")
+    " CROSS JOIN LATERAL (SELECT t.number, t.rank, t.version FROM task t WHERE t.signature = s.value"
+    f" AND {_UNHINDERED} AND t.number <> ALL(CAST(:passed AS bigint[]))"
+    f" ORDER BY t.rank, t.number LIMIT 8) c), {_PICKING}"
+).replace("@", "t")
 """PostgreSQL's claim. Of each signature a few are looked at: the first may be being claimed."""
 
 _DECIDE = (
@@ -118,22 +118,27 @@ def grant(base: Base, claim: Claim) -> Task | None:
 
 def _picked(base: Base, claim: Claim, values: dict[str, Any]) -> Task | None:
     passed: list[int] = []
-    while len(passed) < TRIES:
+    statement = PICK_NUMBER if claim.number else PICK_SIGNATURE
+    for _ in range(TRIES):
         values["passed"] = passed
-        found = base.rows(PICK_NUMBER if claim.number else PICK_SIGNATURE, values)
-        if not found:
-            return None
-        number, bound, *row = found[0]
-        if not bound:
+        seen, number, bound, *row = base.rows(statement, values)[0]
+        if number is not None and not bound:
             return task_of(row)
-        if base.rows(_DECIDE, {"number": number})[0][0]:
-            again = base.rows(BY_NUMBER, values | {"number": number})
-            if again:
-                return _told(base, task_of(again[0]))
-        if claim.number:
+        if number is not None:
+            if (one := _decided(base, values | {"number": number})) is not None:
+                return one
+            passed.append(number)
+        if claim.number or not seen:  # what was seen and is had by nobody now is somebody else's
             return None
-        passed.append(number)
     return None
+
+
+def _decided(base: Base, values: dict[str, Any]) -> Task | None:
+    """Hand out a task that is locked, if its locks are free and nobody else decides about them."""
+    if not base.rows(_DECIDE, values)[0][0]:
+        return None
+    found = base.rows(BY_NUMBER, values)
+    return _told(base, task_of(found[0])) if found else None
 
 
 def _told(base: Base, one: Task) -> Task:

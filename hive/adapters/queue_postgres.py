@@ -7,6 +7,7 @@ end, when nobody knows whether it happened, is that left to what may happen twic
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -47,11 +48,20 @@ _USUAL = {
 }
 """What libpq is told unless the URL says otherwise: a server that is gone is soon noticed."""
 
-_SETTINGS = (
-    "SELECT set_config('lock_timeout', %s, false), set_config('statement_timeout', '30s', false),"
-    " set_config('idle_in_transaction_session_timeout', '10s', false),"
-    " set_config('synchronous_commit', CASE current_setting('synchronous_commit')"
-    " WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, false)"
+_SETTINGS = {
+    "statement_timeout": "30s",
+    "idle_in_transaction_session_timeout": "10s",
+    # Every statement has its index. The planner does not know so before it has seen the tables
+    # full, and a plan made then can take minutes.
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
+}
+_DURABLE = (
+    "SELECT set_config('synchronous_commit', 'on', false)"
+    " WHERE current_setting('synchronous_commit') = 'off'"
 )
 _LOST = "look whether the server runs; it is asked again at the next try"
 _MEANINGS: Mapping[str, tuple[type[HiveError], str, str]] = {
@@ -118,7 +128,10 @@ class PostgresBase(Base):
         usual: dict[str, Any] = {**_USUAL, "connect_timeout": max(2, round(self._patience))}
         mine = {key: value for key, value in usual.items() if key not in given}
         connection = psycopg.connect(self._url, autocommit=True, **mine)
-        connection.execute(_SETTINGS, (f"{round(self._patience * 1000)}ms",))
+        settings = {**_SETTINGS, "lock_timeout": f"{round(self._patience * 1000)}ms"}
+        ask = "SELECT set_config(key, value, false) FROM json_each_text(%s)"
+        connection.execute(ask, (json.dumps(settings),))
+        connection.execute(_DURABLE)
         return connection
 
     def _schema(self) -> int | None:

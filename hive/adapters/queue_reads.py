@@ -192,4 +192,3 @@ class Reads:
 
 _OF_TASK = ", ".join(f"task.{name.strip()}" for name in COLUMNS.split(","))
 """The columns of a task where it is joined with another table."""
-

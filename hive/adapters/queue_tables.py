@@ -32,7 +32,7 @@ from hive.core.ordering import rank
 from hive.core.tasks import OVER, Job, New, Report, Run, State, Task, Want
 
 SCHEMA = 1
-"""The number of this schema, kept as the fact `schema`; `queue_migrations` has the way to it."""
+"""The number of this schema, kept as the fact `schema`; `migrations.QUEUE` has the way to it."""
 
 Row = Sequence[Any]
 
@@ -376,7 +376,9 @@ def run_of(row: Row) -> Run:
     """Read a run from its `RUN_COLUMNS`."""
     number, uid, workflow, project, state, created, finished, version, body = row
     found = json.loads(body)
-    known = {name: found[name] for name in ("why", "params", "sender", "definition") if name in found}
+    known = {
+        name: found[name] for name in ("why", "params", "sender", "definition") if name in found
+    }
     return Run(
         number=number,
         uid=uid,
@@ -419,7 +421,9 @@ def _read_body(text: str) -> dict[str, Any]:
 
 def _job_text(job: Job) -> str:
     """Give a job as JSON, as `tasks.to_dict` does; not copied first, as thousands may be added."""
-    values = {name: value for name, plain in _LEFT.items() if (value := getattr(job, name)) != plain}
+    values = {
+        name: value for name, plain in _LEFT.items() if (value := getattr(job, name)) != plain
+    }
     if job.locks:
         values["locks"] = [asdict(one) for one in job.locks]
     if job.params:

@@ -76,6 +76,26 @@ class State:
         except OSError as error:
             raise _failed("read", self.url, error) from error
 
+    def join(self, url: str) -> None:
+        """Have the queue of work lie in the database of this URL from now on.
+
+        Raises `WrongInput` where it lies elsewhere already, and `HiveError` where that can't be
+        written down.
+        """
+        if self.queue() == url:
+            return
+        for file in (self.url, self.work):
+            if file.exists():
+                fix = f"unset `HIVE_STORE`; or to begin anew: hive stop-all; mv {file} {file}.old"
+                what = "the work of this hive lies elsewhere already, and would not be found"
+                raise WrongInput(what, where=str(file), fix=fix)
+        try:
+            fd = os.open(self.url, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with os.fdopen(fd, "w") as out:
+                out.write(f"{url}\n")
+        except OSError as error:
+            raise _failed("write", self.url, error) from error
+
     def prepare(self) -> None:
         """Make the directory, or make sure that it is ours alone.
 

@@ -28,6 +28,9 @@ SILENCE = 10.0
 STARTUP = 20.0
 """Seconds a supervisor gets to come up: long enough for a machine that is busy."""
 
+STORE = "HIVE_STORE"
+"""The variable that names the database in which the work is to lie."""
+
 AWAY = 30.0
 """Seconds a wait goes on while no supervisor answers."""
 
@@ -121,8 +124,10 @@ def ensure() -> None:
     """Start a supervisor where none answers, and wait until it does.
 
     Raises NotRunning, with the end of its log, where it does not come up, and WrongInput where
-    it is told to hold limits by a means that there is not.
+    it is told to hold limits by a means that there is not, or to keep its work where it is not.
     """
+    if url := os.environ.get(STORE):
+        _join(url)
     if answers():
         return
     from hive.adapters import guard
@@ -142,6 +147,22 @@ def ensure() -> None:
                 fix="hive doctor",
             )
         time.sleep(POLL)
+
+
+def _join(url: str) -> None:
+    """Have the work lie in this database, if it can be reached."""
+    from hive.adapters.queue import Queue
+
+    if "://" not in url:
+        what, fix = (
+            f"`{STORE}` is no URL of a database",
+            f"{STORE}=postgresql://HOST/NAME hive deploy",
+        )
+        raise WrongInput(what, fix=fix)
+    ours = state()
+    ours.prepare()
+    Queue.open(url).close()
+    ours.join(url)
 
 
 def settle(

@@ -168,7 +168,8 @@ class Task:
     under `fence`, which grows with every lease; `until` is when the lease ends unless it is
     renewed, `begun` when it began, `delivered` when the agent had it (0: not yet), `heard` its
     last sign of life, `asked` is `cancel: WHY` where a person wants it ended (`late: WHY` where it
-    took too long) and what runs is being ended, `report` is what its agent said, `rounds` how often its check has failed in this attempt.
+    took too long) and what runs is being ended, `report` is what its agent said, `rounds` how
+    often its check has failed in this attempt.
 
     `text` is the job's text as it was rendered ("": as it is). `notes` are the agents' words on
     the way, `failures` the reason of each attempt that failed, in order.

@@ -200,7 +200,8 @@ def test_deploy_as_json_is_one_line_at_the_end(supervisor, toml, capsys):
 
 
 def test_a_deploy_that_changes_nothing_says_so(supervisor, toml, capsys):
-    supervisor.answers |= {"ping": WHO, "deploy": answer(change("keep"), change("keep"))}
+    answers = {"ping": WHO, "deploy": answer(change("keep"), change("keep")), "bind_work": {}}
+    supervisor.answers |= answers
     supervisor.answers["status"] = status("ready")
 
     assert hot.run(["deploy"]) == 0
@@ -221,7 +222,7 @@ def test_a_deploy_need_not_be_waited_for(supervisor, toml, capsys):
     assert hot.run(["deploy", "--no-wait"]) == 0
 
     assert "1 agent under way" in capsys.readouterr().out
-    assert [verb for verb, _ in supervisor.asked] == ["ping", "deploy"]
+    assert [verb for verb, _ in supervisor.asked] == ["ping", "deploy", "bind_work"]
 
 
 def test_a_deploy_that_is_late_is_exit_code_4(supervisor, toml, capsys):
