@@ -269,6 +269,8 @@ class Offline:
                     path.unlink()
             for path in files_of(self._state.usage):
                 path.unlink()
+            if self._state.work.exists():
+                move_aside(self._state.work, dated(self._state.work, "backup"))
         return backup
 
     def sockets(self) -> set[str]:

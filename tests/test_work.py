@@ -19,6 +19,7 @@ from hive.adapters.channel import ask
 from hive.adapters.store import Store
 from hive.errors import HiveError
 from tests.conftest import ROOT, Corner, _remove, eventually
+from tests.postgres import cluster, postgres  # noqa: F401 - fixtures
 
 FAKES = ROOT / "tests" / "fakes"
 
@@ -322,3 +323,24 @@ def test_independent_answers_are_outvoted_and_named(shop):
     one = shop.over(group)
     assert one["state"] == "dead"
     assert {shop.task(copy)["agent"] for copy in copies} == {"words/dev-1", "words/dev-2"}
+
+
+def test_the_work_may_lie_in_postgresql(corner, postgres):  # noqa: F811 - the fixture
+    corner.env["HIVE_STORE"] = postgres
+    corner.write({"back": {"w": {"run": "hive worker", "profile": "worker"}}})
+    corner.hive("deploy")
+    shop = Shop(corner)
+    log = corner.path / "log"
+    first = shop.add(f"sleep 0.5; echo one >> {log}", locks=[{"name": "db:test", "shared": False}])
+    second = shop.add(f"echo two >> {log}", needs=[first])
+    eventually(lambda: shop.task(first)["state"] == "leased")
+    os.kill(shop.supervisor(), signal.SIGKILL)
+    assert shop.over(second)["state"] == "done"
+    assert log.read_text().split() == ["one", "two"]
+    assert not (corner.state / "work.db").exists()
+    del corner.env["HIVE_STORE"]
+    corner.hive("stop-all")
+    told = corner.json("task", "list", "--all")
+    assert [one["state"] for one in told["tasks"]] == ["done", "done"]
+    corner.env["HIVE_STORE"] = f"{postgres}&application_name=other"
+    assert "lies elsewhere already" in corner.hive("deploy", code=2)

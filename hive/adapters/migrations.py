@@ -12,7 +12,6 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from sqlalchemy import Column, Connection, Float, Integer, Text
 
-
 Step = Callable[[Operations], None]
 
 

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, fields
 
 from hive.adapters.queue_base import Base
-from hive.adapters.queue_tables import words, written
+from hive.adapters.queue_rows import words, written
 from hive.core.schedule import Schedule
 from hive.core.weights import Score
 

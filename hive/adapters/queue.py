@@ -21,7 +21,7 @@ from hive.adapters.queue_base import Base, SqliteBase
 from hive.adapters.queue_claims import grant
 from hive.adapters.queue_locks import Locks
 from hive.adapters.queue_reads import NumberedStep, Reads, Step
-from hive.adapters.queue_tables import OVER_SQL, RUN_COLUMNS, run_of, run_row, words
+from hive.adapters.queue_rows import OVER_SQL, RUN_COLUMNS, run_of, run_row, words
 from hive.adapters.storefile import PATIENCE
 from hive.core.tasks import Change, Claim, New, Run, Task
 
@@ -61,8 +61,10 @@ _ITS = (
     "DELETE FROM step WHERE task {in:numbers}",
 )
 _OLD = (
-    "DELETE FROM run WHERE state <> 'running' AND finished < :before"
-    " AND NOT EXISTS (SELECT 1 FROM task t WHERE t.run = run.number AND t.run > 0)",
+    (
+        "DELETE FROM run WHERE state <> 'running' AND finished < :before"
+        " AND NOT EXISTS (SELECT 1 FROM task t WHERE t.run = run.number AND t.run > 0)"
+    ),
     "DELETE FROM cache WHERE until < :before",
     "DELETE FROM fired WHERE at < :before",
 )

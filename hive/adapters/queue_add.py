@@ -9,15 +9,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from hive.adapters.queue_base import Base
 from hive.adapters.queue_claims import STEP, step_row
-from hive.adapters.queue_tables import (
-    ADD_TASK,
-    COLUMNS,
-    adding,
-    lock_rows,
-    new_task,
-    task_of,
-    words,
-)
+from hive.adapters.queue_rows import ADD_TASK, COLUMNS, adding, lock_rows, new_task, task_of, words
 from hive.core.tasks import OVER, New, State, Task, parsed
 from hive.errors import WrongInput
 

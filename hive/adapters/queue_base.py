@@ -18,7 +18,8 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Dialect, text
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 
-from hive.adapters.queue_tables import SCHEMA, Row, metadata
+from hive.adapters.queue_rows import Row
+from hive.adapters.queue_tables import SCHEMA, metadata
 from hive.adapters.storefile import PATIENCE, Damaged, StoreFile, check
 from hive.errors import HiveError
 

@@ -15,7 +15,7 @@ from typing import Any
 from hive.adapters.post import Superseded
 from hive.adapters.queue_base import Base
 from hive.adapters.queue_claims import STEP, step_row
-from hive.adapters.queue_tables import COLUMNS, OVER_SQL, changing, task_of
+from hive.adapters.queue_rows import COLUMNS, OVER_SQL, changing, task_of
 from hive.core.tasks import OVER, Change, State, Task
 
 _SET = (
@@ -100,7 +100,10 @@ def change(base: Base, changes: Sequence[Change]) -> list[Task]:
 
 
 def wake(base: Base) -> float | None:
-    """Make ready what failed and is due again; give when the next one is due. Only while writing."""
+    """Make ready what failed and is due again, and give when the next one is.
+
+    Only while writing.
+    """
     rows = base.rows(_WAKE, {"why": "it is time for another attempt"})
     woken = [task_of(row) for row in rows]
     base.each(STEP, [step_row(one, one.why) for one in woken])
@@ -157,7 +160,7 @@ def _opened(base: Base, numbers: Collection[int]) -> None:
 def _states(base: Base, numbers: Collection[int]) -> dict[int, str]:
     if not numbers:
         return {}
-    return dict(base.rows(_BEFORE, _them(numbers)))
+    return {row[0]: row[1] for row in base.rows(_BEFORE, _them(numbers))}
 
 
 def _read(base: Base, number: int) -> Task:

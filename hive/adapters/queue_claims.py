@@ -13,7 +13,7 @@ import json
 from typing import Any
 
 from hive.adapters.queue_base import Base
-from hive.adapters.queue_tables import COLUMNS, task_of, words
+from hive.adapters.queue_rows import COLUMNS, task_of, words
 from hive.core.tasks import Claim, Task
 
 TRIES = 100
@@ -67,17 +67,17 @@ _PICKING = (
 )
 
 PICK_NUMBER = (
-    "WITH first AS MATERIALIZED (SELECT t.number, t.rank, t.version FROM task t WHERE t.number = :number"
-    f" AND {_UNHINDERED}), {_PICKING}"
+    "WITH first AS MATERIALIZED (SELECT t.number, t.rank, t.version FROM task t"
+    f" WHERE t.number = :number AND {_UNHINDERED}), {_PICKING}"
 ).replace("@", "t")
 """PostgreSQL's claim of one task: one that is `bound` is only locked."""
 
 PICK_SIGNATURE = (
     "WITH first AS MATERIALIZED (SELECT c.*"
     " FROM json_array_elements_text(CAST(:signatures AS json)) AS s(value)"
-    " CROSS JOIN LATERAL (SELECT t.number, t.rank, t.version FROM task t WHERE t.signature = s.value"
-    f" AND {_UNHINDERED} AND t.number <> ALL(CAST(:passed AS bigint[]))"
-    f" ORDER BY t.rank, t.number LIMIT 8) c), {_PICKING}"
+    " CROSS JOIN LATERAL (SELECT t.number, t.rank, t.version FROM task t"
+    f" WHERE t.signature = s.value AND {_UNHINDERED} AND t.number <> ALL(CAST(:passed AS bigint[]))"
+    f" ORDER BY t.rank, t.number LIMIT 4) c), {_PICKING}"
 ).replace("@", "t")
 """PostgreSQL's claim. Of each signature a few are looked at: the first may be being claimed."""
 

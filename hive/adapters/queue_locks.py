@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection
 
 from hive.adapters.queue_base import Base
-from hive.adapters.queue_tables import higher, root, words
+from hive.adapters.queue_rows import higher, root, words
 from hive.core.locks import in_way
 from hive.core.tasks import Held, Want
 

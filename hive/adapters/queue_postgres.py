@@ -10,14 +10,15 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Dialect, NullPool, create_engine
 from sqlalchemy.exc import DBAPIError
 
 from hive.adapters.queue_base import Base, migrated, schema_of
-from hive.adapters.queue_tables import SCHEMA, Row
+from hive.adapters.queue_rows import Row
+from hive.adapters.queue_tables import SCHEMA
 from hive.adapters.storefile import PATIENCE
 from hive.errors import HiveError, NotRunning, TimedOut
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from hive.adapters.queue_base import Base
-from hive.adapters.queue_tables import COLUMNS, RUN_COLUMNS, run_of, task_of, words
-from hive.core.tasks import Run, State, Task
+from hive.adapters.queue_rows import COLUMNS, RUN_COLUMNS, run_of, task_of, words
+from hive.core.tasks import Run, Task
 
 FREE = "state = 'ready' AND blocked = 0 AND due <= :now"
 """What may be handed out now, but for locks."""
@@ -54,7 +54,7 @@ class Reads:
         found = self._found("uid = :uid", {"uid": words(uid)})
         return found[0] if found else None
 
-    def tasks(
+    def tasks(  # noqa: PLR0913 - each narrows the question
         self,
         *,
         states: Collection[str] = (),
@@ -98,7 +98,7 @@ class Reads:
     def signatures(self) -> dict[str, int]:
         """Count the tasks that may be handed out now, by who may have them."""
         ask = f"SELECT signature, count(*) FROM task WHERE {FREE} GROUP BY signature"
-        return dict(self._base.rows(ask))
+        return {row[0]: row[1] for row in self._base.rows(ask)}
 
     def ready(self, signatures: Collection[str], limit: int = 50) -> list[Task]:
         """Give the first `limit` of each signature that may be handed out now, by rank."""
@@ -142,7 +142,7 @@ class Reads:
         """Count the tasks by state, all or those of a run."""
         which = "" if run is None else " WHERE run = :run AND run > 0"
         ask = f"SELECT state, count(*) FROM task{which} GROUP BY state"
-        return dict(self._base.rows(ask, {"run": run}))
+        return {row[0]: row[1] for row in self._base.rows(ask, {"run": run})}
 
     def story(self, number: int) -> list[Step]:
         """Give the steps of a task, oldest first."""
