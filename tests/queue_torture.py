@@ -33,7 +33,7 @@ LOCKS = (
     "path:src", "path:src/api", "path:src/api/v1", "path:src/ui", "path:docs", "port:3000",
 )  # fmt: skip
 TEAMS = ("back", "front")
-LONG = 40
+LONG = 100
 """One of so many tasks takes longer than its lease, which is then renewed on the way."""
 
 TAKEN = "taken away"

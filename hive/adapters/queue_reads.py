@@ -9,6 +9,7 @@ from typing import Any
 
 from hive.adapters.queue_base import Base
 from hive.adapters.queue_rows import COLUMNS, RUN_COLUMNS, run_of, task_of, words
+from hive.core.ordering import rank
 from hive.core.tasks import Run, Task
 
 FREE = "state = 'ready' AND blocked = 0 AND due <= :now"
@@ -101,12 +102,12 @@ class Reads:
         return {row[0]: row[1] for row in self._base.rows(ask)}
 
     def ready(self, signatures: Collection[str], limit: int = 50) -> list[Task]:
-        """Give the first `limit` of each signature that may be handed out now, by rank."""
+        """Give the first `limit` of each signature that may be handed out now, all by rank."""
         ask = f"{FREE} AND signature = :signature ORDER BY rank, number LIMIT :limit"
         found: list[Task] = []
         for one in sorted(set(signatures)):
             found += self._found(ask, {"signature": words(one), "limit": limit})
-        return found
+        return sorted(found, key=lambda one: (rank(one.job, one.created), one.number))
 
     def needs(self, number: int) -> list[Task]:
         """Give what a task needs, in the order it was named."""

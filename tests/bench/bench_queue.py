@@ -88,9 +88,12 @@ def test_claim_and_finish(store: Any, request: pytest.FixtureRequest, tmp_path: 
 
 
 def test_many_finish_at_once(store: Any) -> None:
-    found = run("finishing", where=store("finishing"), processes=MANY, each=20)["seconds"]
+    given = {"processes": MANY, "each": 20}
+    at_once = run("finishing", where=store("rests"), **given, rest=True)["seconds"]
+    burst = run("finishing", where=store("burst"), **given, rest=False)["seconds"]
     print()
-    told(f"{MANY} processes finish 20 each, all at once", found)
+    told(f"{MANY} processes finish one each, at once", at_once)
+    told(f"{MANY} processes finish 20 each without a rest", burst)
 
 
 def test_very_many_wait(store: Any) -> None:

@@ -80,10 +80,13 @@ def hive(where: str, tasks: int, processes: int, batch: int) -> dict[str, Any]:
     return {"rate": tasks / spent}
 
 
-def finishing(where: str, processes: int, each: int) -> dict[str, Any]:
-    """Have as many processes finish tasks, all at once; gives how long each took, in seconds."""
+def finishing(where: str, processes: int, each: int, rest: bool) -> dict[str, Any]:
+    """Have as many processes finish tasks, all at once; gives how long each took, in seconds.
+
+    With `rest` all begin each of their tasks at once; else one goes on as soon as it can.
+    """
     from hive.adapters.queue import Queue
-    from hive.core.tasks import Claim
+    from hive.core.tasks import Claim, Task
     from hive.core.transitions import done
 
     signature = _added(where, processes * each)
@@ -93,14 +96,18 @@ def finishing(where: str, processes: int, each: int) -> dict[str, Any]:
             claim = Claim(agent=agent, launch="l1", signatures=(signature,), lease=600.0)
             assert len(queue.claim([claim] * each)) == each
 
+    line = FORK.Barrier(processes)
+
     def share(number: int, ready: Callable[[], None]) -> list[float]:
+        def finish(task: Task) -> float:
+            if rest:
+                line.wait()
+            return _timed(lambda: queue.change([done(task, "1", "so", queue.now())]))
+
         with Queue.open(where, patience=60) as queue:
             mine = queue.tasks(agent=agents[number], limit=each)
             ready()
-            return [
-                _timed(lambda task=task: queue.change([done(task, "1", "so", queue.now())]))
-                for task in mine
-            ]
+            return [finish(task) for task in mine]
 
     _, found = together(processes, share)
     return {"seconds": [one for times in found for one in times]}
