@@ -59,7 +59,7 @@ class Assignments:
         now = self.clock()
         task = self._leased(agent, me["launch"])
         begun = [one for one in self.talks.outbox.of(agent.id) if one.launch == me["launch"]]
-        if task is None and not begun:
+        if task is None and not begun and work.changed:
             work.step()
             task = self._leased(agent, me["launch"])
         if task is None or (begun and not begun[0].lease):

@@ -93,6 +93,10 @@ class Hands:
             self._talks.interrupt(task.agent, now)
         return False
 
+    def over(self, lease: str) -> None:
+        """Know no more of a lease that is over."""
+        self._seen.pop(lease, None)
+
     def forget(self, task: Task, why: str, now: float) -> None:
         """Take back what an agent was told of a lease that is over."""
         self._seen.pop(task.lease, None)
@@ -117,6 +121,8 @@ class Hands:
         agent, talks = task.agent, self._talks
         line = talks.ears.lines.get(agent)
         if line is None or line.condition.turn is not Turn.READY or talks.outbox.of(agent):
+            return ""
+        if talks.closed(agent):  # as at a usage limit: it goes on by itself, or is told to
             return ""
         if now - max(task.heard, seen.at, line.condition.since) < QUIET:
             return ""

@@ -63,7 +63,7 @@ class Jobs:
             job=job,
             needs=tuple(values.get("needs", ())),
             idem=values.get("idem", ""),
-            held="added so" if values.get("held") else "",
+            held="it was added to be held" if values.get("held") else "",
         )
 
     def _added(self, queue: Queue, new: Sequence[New], before: set[str]) -> list[tuple[Task, bool]]:
@@ -201,8 +201,8 @@ class Jobs:
     def workflows(self, project: str = "", limit: int = 20) -> Record:
         """List the latest runs."""
         queue = self.work().queue
-        found = [one for one in queue.runs(limit=limit) if project in {"", one.project}]
-        return taskviews.run_listing(found, {one.number: _counts(queue, one) for one in found})
+        found = queue.runs(project=project, limit=min(limit, MOST))
+        return taskviews.run_listing(found, queue.tallies([one.number for one in found]))
 
     def cancel_run(self, name: str, why: str = "") -> Record:
         """End a run: nothing of it begins any more, and what runs is ended."""
@@ -322,12 +322,15 @@ def each(
 def run_record(queue: Queue, run: Run, waits: Mapping[int, str]) -> Record:
     """Tell all of a run: its tasks, what each needs, and how long agents had it."""
     found, now = queue.tasks(run=run.number, limit=MOST), queue.now()
+    stories = queue.stories(run.number)
     return taskviews.run_record(
         run,
         found,
         queue.edges(run.number),
         waits,
-        spent={one.number: taskviews.spent(queue.story(one.number), now) for one in found},
+        spent={
+            one: taskviews.spent(story, now) for one, story in queue.stories(run.number).items()
+        },
         now=now,
     )
 
@@ -345,9 +348,10 @@ def _run(queue: Queue, name: str) -> Run:
     if name[:2] in {"r-", "R-"} and name[2:].isdecimal():
         found = queue.run(int(name[2:]))
     else:
-        found = next((one for one in queue.runs(limit=MOST) if one.workflow == name), None)
+        found = next(iter(queue.runs(workflow=name, limit=1)), None)
     if found is None:
-        raise WrongInput(f"there is no run `{name}`", fix="hive workflow list")
+        what = f"there is no run `{name}`, and no workflow of that name was run"
+        raise WrongInput(what, fix=f"hive workflow list, or hive workflow run {name}")
     return found
 
 
@@ -355,14 +359,6 @@ def _run_number(name: str) -> int:
     if name[:2] not in {"r-", "R-"} or not name[2:].isdecimal():
         raise WrongInput(f"`{name}` is no run", fix="hive workflow list")
     return int(name[2:])
-
-
-def _counts(queue: Queue, run: Run) -> Mapping[str, int]:
-    found: dict[str, int] = {}
-    for task in queue.tasks(run=run.number, limit=MOST):
-        if task.job.kind != "barrier":
-            found[task.state.value] = found.get(task.state.value, 0) + 1
-    return found
 
 
 def _state(word: str) -> str:

@@ -5,7 +5,7 @@ A wait is known for as long as its agent goes on asking. Times are epoch seconds
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from hive.adapters.queue import Queue
@@ -41,8 +41,9 @@ class Lockkeeping:
         self._queue = queue
         self._tell = tell
         self._waits: dict[tuple[str, str], _Wait] = {}
-        self._ended: dict[tuple[str, str], str] = {}
+        self._ended: dict[tuple[str, str], tuple[str, float]] = {}
         self._looked = 0.0
+        self._live: set[str] = set()
         self._told: dict[str, float] = {}
 
     def take(self, text: str, shared: bool, agent: str, launch: str, now: float) -> list[Held]:
@@ -53,9 +54,10 @@ class Lockkeeping:
         """
         wish = want(f"shared {text}" if shared else text)
         key = agent, wish.name
+        self._ended = {key: one for key, one in self._ended.items() if now - one[1] <= ASKED}
         if key in self._ended:
             self._waits.pop(key, None)
-            raise Circle(self._ended.pop(key), fix="give back what you hold, then ask again")
+            raise Circle(self._ended.pop(key)[0], fix="give back what you hold, then ask again")
         held = self._queue.locks.take(wish, agent, launch)
         if not held:
             self._waits.pop(key, None)
@@ -94,14 +96,22 @@ class Lockkeeping:
             ]
         return found
 
-    def look(self, ready: Collection[Task], live: Collection[str], now: float) -> None:
-        """Let go what launches held that are over, and remind who holds for long."""
+    def look(self, ready: Iterable[Task], live: Mapping[str, Collection[str]], now: float) -> None:
+        """Let go what launches held that are over, and remind who holds for long.
+
+        `live` are the launches of each agent of this node's. Locks of others are left alone: in a
+        store that machines share they are for theirs to let go.
+        """
+        known, self._live = self._live, {launch for each in live.values() for launch in each}
+        held = self._queue.locks.held()
+        mine = {one.launch for one in held if not one.task and one.agent in live}
+        gone = (mine | known) - self._live
+        if any(one.launch in gone for one in held if not one.task):
+            self._queue.locks.release(gone)
+            held = self._queue.locks.held()
         if 0 <= now - self._looked < LOOK:
             return
         self._looked = now
-        held = self._queue.locks.held()
-        if any(not one.task and one.launch not in live for one in held):
-            self._queue.locks.release(live)
         for agent, text in nudges(held, self.waits(ready, now), now, self._told):
             self._told[agent] = now
             self._tell(agent, text)
@@ -115,5 +125,5 @@ class Lockkeeping:
         waits = self.waits((), now)
         while circle := cycle(waits):
             one = victim(circle)
-            self._ended[one.who, one.wants] = sentence(circle)
+            self._ended[one.who, one.wants] = sentence(circle), now
             waits = [it for it in waits if (it.who, it.wants) != (one.who, one.wants)]

@@ -125,6 +125,7 @@ class Mouth:
                     launch=place.seat.launch,
                     mark=move.mark,
                     text=move.line,
+                    clear=move.clear,
                 )
                 for place, _, move in jobs
             ]

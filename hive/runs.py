@@ -242,34 +242,27 @@ class Runs:
 
     def _follow(self, now: float) -> list[Run]:
         """Stop the runs of which a step has failed, and end those of which all is over."""
-        moved, self._left = self._moved(now) | self._left, set()
-        found = [self._followed(number, now) for number in sorted(moved)]
+        moved = self._moved(now)
+        moved.update(dict.fromkeys(self._left, True))
+        self._left = set()
+        found = [self._followed(number, bad, now) for number, bad in sorted(moved.items())]
         return [one for one in found if one]
 
-    def _moved(self, now: float) -> set[int]:
-        """Give the runs of which something may have ended since the last look."""
-        if self._seen is None or now - self._swept >= SWEEP:
-            self._seen, self._swept = self._last_step(self._seen or 0), now
-            return {one.number for one in self._queue.runs(states=("running",), limit=ALL)}
-        steps = self._queue.steps(after=self._seen, limit=ALL)
-        self._seen = steps[-1].id if steps else self._seen
-        over = {one.task for one in steps if one.state in OVER}
-        return {task.run for task in map(self._queue.task, over) if task and task.run}
+    def _moved(self, now: float) -> dict[int, bool]:
+        """Give the runs of which something may have ended since, and whether badly."""
+        if self._seen is None or not 0 <= now - self._swept < SWEEP:
+            self._seen, self._swept = self._queue.last_step(), now
+            return dict.fromkeys(self._queue.running(), True)
+        self._seen, ended = self._queue.endings(self._seen)
+        found: dict[int, bool] = {}
+        for run, state in ended:
+            found[run] = found.get(run, False) or state != State.DONE
+        return found
 
-    def _last_step(self, after: int) -> int:
-        """Give the id of the last step there is, without reading all of them."""
-        size = 1
-        while size:
-            far = bool(self._queue.steps(after=after + size - 1, limit=1))
-            after, size = (after + size, size * 2) if far else (after, size // 2)
-        return after
-
-    def _followed(self, number: int, now: float) -> Run | None:
+    def _followed(self, number: int, bad: bool, now: float) -> Run | None:
         """Stop or end a run, if that is due; gives it if it has ended."""
-        counts = self._queue.counts(number)
-        ended = [one for one in (State.DEAD, State.CANCELLED) if counts.get(one)]
-        bad = course.culprits(self._tasks(number, ended)) if ended else []
-        if not bad and not OVER.issuperset(counts):
+        opened, spoils = self._queue.standing(number)
+        if opened and not (bad and spoils):
             return None
         try:
             with self._queue.batch():

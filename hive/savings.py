@@ -19,6 +19,9 @@ from hive.core.tasks import Task
 FRESH = 5.0
 """Seconds for which it is believed what a directory was seen to hold."""
 
+MOST = 10_000
+"""Of how many tasks it is known at most under which key their result is to be kept."""
+
 READING = "what its directory holds is being read"
 """Why a task that might be saved is given to nobody yet."""
 
@@ -53,16 +56,18 @@ class Savings:
 
         Where its result is known already, it is done by that.
         """
-        if not task.job.cache:
+        directory = self._directory(task) if task.job.cache else ""
+        if not directory:
             return None
-        files = self._files(task, now) if task.job.cache_files else ""
+        files = self._files(directory, now) if task.job.cache_files else ""
         if files is None:
             return READING
-        directory = self._directory(task)
         key = caching.key(task.job, task.words, f"{directory}\n{files}")
         known = self._queue.notebook.cached(key, now)
         if known is None or known[2] < now - task.job.cache:
             self._keys[task.number] = key
+            while len(self._keys) > MOST:  # what was never done
+                del self._keys[next(iter(self._keys))]
             return None
         number, result, at = known
         why = caching.hit_text(number, at, now)
@@ -79,9 +84,8 @@ class Savings:
             # What can't be read is like nothing else, so nothing is saved.
             self._held[directory] = (done.value or f"unknown at {now}", now)
 
-    def _files(self, task: Task, now: float) -> str | None:
-        """Give what the task's directory holds, as one word; None while that is being read."""
-        directory = self._directory(task)
+    def _files(self, directory: str, now: float) -> str | None:
+        """Give what a directory holds, as one word; None while that is being read."""
         word, at = self._held.get(directory, ("", 0.0))
         if word and now - at <= FRESH:
             return word

@@ -144,6 +144,10 @@ def why(record: Record, now: float) -> RenderableType:
         f": {clean(told(one))}",
     )
     parts: list[RenderableType] = [head, Text.assemble(("next: ", "bold"), record["next"]["text"])]
+    if one.get("task"):
+        parts.append(
+            Text.assemble(("works on: ", "bold"), f"{one['task']}: `hive why {one['task']}`")
+        )
     parts += [Text(), Text("evidence", style="bold"), _evidence(record["evidence"], now)]
     spent = (
         f"restart {budget['policy']}; {budget['deaths']} of {budget['attempts']} deaths in "

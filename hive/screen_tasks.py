@@ -35,13 +35,18 @@ TITLE = 26
 ROWS = 12
 """How many lines are shown of one text where several stand below one another."""
 
+LONG = 120 * ROWS
+"""How many characters are shown of such a text, however few its lines are."""
+
 
 def listing(record: Record, now: float) -> RenderableType:
     """Draw a list of tasks, and how many there are in all, by state."""
     tasks = record["tasks"]
     everything = tally(record["counts"])
     if not tasks:
-        return Text("no such task: ").append_text(everything) if everything.plain else NOTHING
+        return (
+            Text("none of these; in all: ").append_text(everything) if everything.plain else NOTHING
+        )
     return Group(table(tasks, now), Text(), Text("in all: ").append_text(everything))
 
 
@@ -57,7 +62,7 @@ def table(tasks: Iterable[Record], now: float) -> Table:
         "for": [Text(since(one["since"], now)) for one in rows],
         "agent": [Text(one["agent"] or "") for one in rows],
         "what": [Text(clean(one["title"])) for one in rows],
-        "why": [Text(clean(one["reason"])) for one in rows],
+        "why": [Text(clean(_reason(one, now))) for one in rows],
     }
     kept = {name: cells for name, cells in columns.items() if any(cell.plain for cell in cells)}
     names = list(kept)
@@ -92,7 +97,7 @@ def story(record: Record, now: float) -> RenderableType:
     one = record["task"]
     head = Text.assemble((one["task"], "bold"), "  ", state(one))
     head.append(f" for {since(one['since'], now)}" if one["since"] else "")
-    head.append(f": {clean(one['reason'])}" if one["reason"] else "")
+    head.append(f": {clean(_reason(one, now))}" if one["reason"] else "")
     parts: list[RenderableType] = [head, folded(_facts(record, now))]
     parts += _block("text", one["text"], f"hive task show {one['task']} --json")
     parts += _agents(record["agents"])
@@ -138,11 +143,22 @@ def lines(text: str, rows: int | None = None, more: str = "") -> Text:
     """Draw a text of several lines; of too many the first, and the command that shows all."""
     all_of_it = text.rstrip("\n").split("\n")
     kept = all_of_it if rows is None or len(all_of_it) <= rows else all_of_it[: rows - 1]
-    drawn = Text("\n".join(clean(line) for line in kept), overflow="fold")
-    if len(kept) < len(all_of_it):
-        left = count(len(all_of_it) - len(kept), "more line")
+    left = count(len(all_of_it) - len(kept), "more line") if len(kept) < len(all_of_it) else ""
+    shown = "\n".join(kept)
+    if rows is not None and len(shown) > LONG:
+        shown, left = shown[:LONG], count(len(text.rstrip("\n")) - LONG, "more character")
+    drawn = Text("\n".join(clean(line) for line in shown.split("\n")), overflow="fold")
+    if left:
         drawn.append(f"\n… and {left}: `{more}` shows all", style="dim")
     return drawn
+
+
+def _reason(one: Record, now: float) -> str:
+    """Say why it is so; of what is to be handed out later, when."""
+    later = one["state"] == "ready" and one["due"]
+    if later and datetime.fromisoformat(one["due"]).timestamp() > now:
+        return f"not before {moment(one['due'])}"
+    return str(one["reason"])
 
 
 def _facts(record: Record, now: float) -> Table:
@@ -178,7 +194,7 @@ def _whom(one: Record) -> str:
     """Say who may have it."""
     named = ("team", "role")
     parts = [f"{name} {one[name]}" for name in named if one[name]]
-    parts += [f"agent {one['only']}"] if one["only"] else []
+    parts += [f"agent {one['only'].removeprefix(one['project'] + '/')}"] if one["only"] else []
     parts += [f"skills {', '.join(one['skills'])}"] if one["skills"] else []
     whom = ", ".join(parts) or "any agent"
     return f"{whom}, of {one['project']}" if one["project"] else whom

@@ -114,7 +114,7 @@ def schedules(record: Record) -> RenderableType:
         return Text("no workflow runs by itself: `hive schedule add` lets one")
     table = grid("schedule", "workflow", "cron", "zone", "missed", "next")
     for one in record["schedules"]:
-        row = (one["schedule"], one["workflow"], one["cron"], one["zone"], one["missed"])
+        row = (one["schedule"], one["workflow"], one["cron"], one["zone"] or "UTC", one["missed"])
         following = moment(one["next"]) if one["next"] else "never"
         last = Text("paused", style="yellow") if one["paused"] else Text(following)
         table.add_row(*(Text(clean(text)) for text in row), last)
@@ -134,7 +134,7 @@ def _head(run: Record, many: int, now: float) -> list[RenderableType]:
     begun = datetime.fromisoformat(run["created"]).timestamp() if run["created"] else ends
     head = Text.assemble((f"{run['run']} {run['workflow']}", "bold"), "  ", _run_state(run))
     head.append(f" {'after' if run['finished'] else 'for'} {span(ends - begun)}")
-    head.append(f": {clean(run['reason'])}" if run["reason"] else "")
+    head.append(f": {clean(run['reason'])}" if run["reason"] not in {"", run["state"]} else "")
     params = " ".join(f"{key}={text}" for key, text in run["params"].items())
     said = Text(f"{count(many, 'task')}: ").append_text(tally(run["counts"]))
     if run["agents"]:

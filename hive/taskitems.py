@@ -6,12 +6,27 @@ from collections.abc import Iterable
 
 from hive.core.breaker import Breaker
 from hive.core.tasks import Task
+from hive.errors import HiveError
 from hive.views import Record, iso, short
 
 
 def items(held: Iterable[Task], dead: Iterable[Task], breakers: Iterable[Breaker]) -> list[Record]:
     """List them as `hive inbox` does, those first that keep others from going on."""
     return [*map(_held, held), *map(_open, breakers), *map(_dead, dead)]
+
+
+def resting(error: HiveError, since: float) -> Record:
+    """List that all work rests, and why."""
+    return {
+        "id": "work",
+        "kind": "work rests",
+        "agent": "hive",
+        "asked": f"to put it right: {error.fix}" if error.fix else "to put it right",
+        "why": error.what,
+        "since": iso(since),
+        "meanwhile": "agents are kept alive, and nobody gets a task; hive tries again by itself",
+        "answer": "hive doctor",
+    }
 
 
 def _held(task: Task) -> Record:

@@ -317,9 +317,14 @@ def _said(task: Task, hidden: bool) -> Record:
 
 
 def _why(task: Task) -> str:
-    """Say why it is as it is; of one that is being ended, why that."""
+    """Say why it is as it is; of one that is worked on, what its agent said last."""
     if task.asked:
         return f"it is being ended: {task.asked.partition(': ')[2] or task.asked}"
+    if task.state is State.LEASED and task.report:
+        how = ": its check runs" if task.job.check and task.report.outcome == "done" else ""
+        return f"its agent says {task.report.outcome}{how}"
+    if task.state is State.LEASED and task.notes and task.heard > task.delivered > 0:
+        return UNTOLD if task.apart else task.notes[-1]
     return task.why.removeprefix(f"{task.state}: ")
 
 

@@ -10,14 +10,15 @@ import json
 import logging
 import posixpath
 import random
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from hive.adapters.checks import Checked, Checks
 from hive.adapters.queue import Queue
 from hive.core import breaker, retry, transitions
 from hive.core.acceptance import Thresholds, judged
 from hive.core.breaker import Breaker
+from hive.core.parts import opinion
 from hive.core.rules import Rules
 from hive.core.spec import Agent
 from hive.core.tasks import Change, Report, Task
@@ -26,6 +27,9 @@ from hive.runs import Runs
 
 BREAKER = "breaker:"
 """The fact under which a breaker is kept."""
+
+KILLED = 3
+"""How often a check may be killed until that counts as its failure."""
 
 SHOWN = 2000
 """How many characters of a failed check's output its agent is told."""
@@ -62,6 +66,7 @@ class Verifying:
         self._checks = Checks()
         self._begun: dict[str, Task] = {}
         self._ended: list[Checked] = []
+        self._killed = ("", 0)
         notebook = queue.notebook
         kept = notebook.facts(BREAKER)
         self.breakers: dict[str, Breaker] = {
@@ -91,20 +96,29 @@ class Verifying:
         """Take in the checks that have ended, whether or not the queue can be written."""
         self._ended += self._checks.read()
 
-    def read(self, now: float) -> None:
-        """Judge by the checks that have ended."""
+    def ended(self) -> Iterator[Checked]:
+        """Give the checks that have ended, each once."""
         while self._ended:
-            one = self._ended.pop(0)
-            begun = self._begun.pop(str(one.key), None)
-            task = self._queue.task(begun.number) if begun else None
-            if task is None or task.lease != one.key or task.report is None:
-                continue  # it went back meanwhile, or was cancelled
-            if one.code == 0:
-                self._judge(task, task.report, True, now)
-            elif (one.code is not None and one.code > 0) or one.output.strip():
-                self._unproven(task, one, now)
-            else:  # it was killed with its agent, or by nobody's fault
-                self.settle(task, now)
+            yield self._ended.pop(0)
+
+    def judge(self, one: Checked, now: float) -> None:
+        """Judge by a check that has ended."""
+        begun = self._begun.pop(str(one.key), None)
+        task = self._queue.task(begun.number) if begun else None
+        if task is None or task.lease != one.key or task.report is None or task.asked:
+            return  # it went back meanwhile, or was cancelled
+        if one.code == 0:
+            self._judge(task, task.report, True, now)
+        elif one.code > 0 or one.output.strip() or self._often_killed(task):
+            self._unproven(task, one, now)
+        else:  # it was killed with its agent, or by nobody's fault
+            self.settle(task, now)
+
+    def _often_killed(self, task: Task) -> bool:
+        """Whether its check was killed again and again: then nobody's fault is its own."""
+        lease, times = self._killed
+        self._killed = task.lease, times + 1 if lease == task.lease else 1
+        return self._killed[1] >= KILLED
 
     def drop(self, lease: str) -> None:
         """Check no more for a lease that is over."""
@@ -127,7 +141,8 @@ class Verifying:
         rules = self._around.rules(task.job.project)
         limits = Thresholds(accept=rules.accept, log=rules.log, review=rules.review)
         reviewers = self._around.reviewers(rules.reviewer)
-        verdict = judged(task.job, report, limits, checked=checked, reviewers=reviewers)
+        said = replace(report, confidence=None) if opinion(task) else report
+        verdict = judged(task.job, said, limits, checked=checked, reviewers=reviewers)
         if verdict.how == "check":
             self._check(task)
             return task
@@ -156,13 +171,13 @@ class Verifying:
             raise LookupError(f"a leased task's agent is not known: {task.agent}")
         where = posixpath.join(spec.directory, task.job.directory)
         environ = {**self._around.environ(spec, task.launch), **variables(task)}
-        self._begun[task.lease] = task
         self._checks.begin(task.lease, task.job.check, where, environ, task.job.check_timeout)
+        self._begun[task.lease] = task
 
     def _unproven(self, task: Task, one: Checked, now: float) -> None:
         """Send a task back whose check failed, or fail its attempt."""
         rules = self._around.rules(task.job.project)
-        said = "it took too long" if one.code is None else f"exit code {one.code}"
+        said = f"exit code {one.code}" if one.code >= 0 else f"ended by signal {-one.code}"
         why = f"its check failed: `{task.job.check}`: {said}"
         text = f"{why}\n{one.output[-SHOWN:].strip()}".strip()
         last = task.rounds + 1 >= rules.rounds

@@ -1,33 +1,36 @@
 """Work: who gets which task, and what becomes of the tasks that agents have.
 
 `step` does all that is due. What it does is written down by the queue, one guarded statement each,
-so it may be killed anywhere; the next step goes on. Times are epoch seconds of the queue's clock.
+so it may be killed anywhere; the next step goes on. What goes wrong with one task stops no other.
+Times are epoch seconds of the queue's clock.
 """
 
 from __future__ import annotations
 
 import json
-import logging
+import posixpath
 import time
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Self
 
 from hive.adapters.queue import Queue
 from hive.adapters.state import State as Place
-from hive.core import breaker, transitions
-from hive.core.dispatch import Candidate, Decision, Situation, dispatch, merits, refusals
+from hive.core import transitions
+from hive.core.dispatch import merits, refusals
 from hive.core.lateness import late
 from hive.core.rules import Rules
 from hive.core.rules import from_dict as rules_from
 from hive.core.spec import Agent
-from hive.core.strain import CLOSED, DOING
-from hive.core.tasks import Claim, State, Task
+from hive.core.tasks import MOVES, State, Task
 from hive.core.transitions import CANCEL, LATE
 from hive.core.world import Memory
+from hive.faults import Faults
+from hive.handout import Handout
 from hive.hands import Hands
-from hive.roster import Team, candidates, fetches
+from hive.rests import Rests
+from hive.roster import Team, fetches
 from hive.runs import Runs
 from hive.savings import Savings
 from hive.verifying import Around, Verifying
@@ -41,16 +44,11 @@ RENEW = 2 / 3
 PULSE = 2.0
 """Seconds between two steps when nothing happens."""
 
-WINDOW = 50
-"""How many ready tasks of each kind are looked at in one step."""
-
 RESUMING = 60.0
 """Seconds in which an agent that has died may go on with its task, in its conversation."""
 
 ENDING = 15.0
 """Seconds that ending what runs may take; then its task is ended all the same."""
-
-_log = logging.getLogger("hive")
 
 
 class Work:
@@ -62,6 +60,8 @@ class Work:
         self._team = team
         self._rules = dict(rules)
         self._hands = Hands(team.talks)
+        self.faults = Faults(queue.where, self._tell_fault)
+        self._rests = Rests()
         self.savings = Savings(queue, self._directory)
         around = Around(
             rules=self.rules,
@@ -73,13 +73,11 @@ class Work:
             news=self._say,
         )
         self.verifying = Verifying(queue, self.runs, around)
-        self.waits: dict[int, str] = {}
+        self._handout = Handout(queue, team, self)
         self.mine: list[Task] = []
         self.changed = False
-        self._last: dict[str, tuple[str, ...]] = {}
         self._ending: dict[str, float] = {}
-        self._turn = 0
-        self._given: Mapping[str, tuple[float, float]] = {}
+        self._skew = 0.0
 
     @classmethod
     def open(cls, place: Place, team: Team, facts: Mapping[str, str]) -> Self:
@@ -88,7 +86,12 @@ class Work:
         `facts` are the projects' rules, by project, as they are kept.
         """
         rules = {project: rules_from(json.loads(text)) for project, text in facts.items()}
-        return cls(Queue.open(place.queue()), team, rules)
+        queue = Queue.open(place.queue())
+        try:
+            return cls(queue, team, rules)
+        except BaseException:
+            queue.close()
+            raise
 
     def close(self) -> None:
         """Give back everything; agents keep what they have."""
@@ -99,6 +102,16 @@ class Work:
     def filenos(self) -> tuple[int, ...]:
         """Give the descriptors that are readable while there is something to go on with."""
         return self.verifying.fileno(), self.savings.fileno()
+
+    @property
+    def waits(self) -> Mapping[int, str]:
+        """Why each ready task was given to nobody, by its number, as far as they were looked at."""
+        return self._handout.waits
+
+    @property
+    def needy(self) -> Sequence[Task]:
+        """The tasks among them that need a lock."""
+        return self._handout.needy
 
     def rules(self, project: str) -> Rules:
         """Give how a project's work is to be done."""
@@ -111,16 +124,24 @@ class Work:
 
     def step(self) -> float:
         """Do all that is due; gives the seconds until the next step."""
-        self.changed = False
+        again, self.changed = self.changed, False
         self.verifying.drain()  # first: what waits to be read would wake us again and again
         self.savings.read(time.time())
         now = self.queue.now()
-        self.verifying.read(now)
-        for run in self.runs.open(now):
-            self._say("", "workflow", f"{run.name} ({run.workflow}) is {run.state}: {run.why}")
-        moments = [self.runs.fire(now), self.queue.wake() or now + PULSE]
+        self._skew = now - time.time()
+        moments = [now + PULSE]
+        for one in self.verifying.ended():
+            with self.faults.apart(f"the check of {one.key}", now):
+                self.verifying.judge(one, now)
+        with self.faults.apart("what waits", now):
+            for run in self.runs.open(now):
+                self._say("", "workflow", f"{run.name} ({run.workflow}) is {run.state}: {run.why}")
+        with self.faults.apart("the timetable", now):
+            moments.append(self.runs.fire(now))
+        moments.append(self.queue.wake() or now + PULSE)
         self.mine = self._look_after(self.queue.leased(), now)
-        self._hand_out(self.mine, now)
+        with self.faults.apart("handing out work", now):
+            self._hand_out(now, again=again)
         return min(PULSE, max(0.01, min(moments) - now))
 
     def of(self, agent: str, launch: str = "") -> list[Task]:
@@ -131,25 +152,60 @@ class Work:
     def refused(self, task: Task) -> tuple[dict[str, str], dict[str, str]]:
         """Say of each agent why it may not have a task now, and what speaks for it."""
         mine = [one for one in self.queue.leased() if one.agent in self._team.wanted]
-        situation = self._situation([task], mine, self.queue.now())
+        situation = self._handout.situation([task], mine, self.queue.now())
         return refusals(task, situation), merits(task, situation)
 
     # what agents have
 
     def _look_after(self, leased: Sequence[Task], now: float) -> list[Task]:
         """Renew what agents have, take back what nobody has any more; gives the first."""
+        before = {task.lease: task for task in self.mine}
+        self._rests.look(leased, self._team.governor.strain.paused, now, time.monotonic())
         kept = []
         for task in leased:
-            if task.agent in self._team.wanted:
-                after = self._looked_after(task, now)
-                kept += [after] if after.state is State.LEASED else []
-            elif task.until < now:
-                why = f"nobody has renewed its lease, which {task.agent} had"
-                self.verifying.fail(task, why, now, blame=False)
+            after = task
+            with self.faults.apart(task.name, now):
+                after = self._seen_to(task, before, now)
+            if self.faults.lasts(task.name, now):
+                self._set_aside(task, now)
+            elif after.state is State.LEASED and task.agent in self._team.wanted:
+                kept.append(after)
         kept = self._renew(kept, now)
         known = {task.lease for task in kept}
+        for lease, task in before.items():
+            if lease not in known:
+                with self.faults.apart(f"the end of {lease}", now):
+                    self._let_go(task, now)
         self._ending = {lease: at for lease, at in self._ending.items() if lease in known}
         return kept
+
+    def _seen_to(self, task: Task, before: Mapping[str, Task], now: float) -> Task:
+        """Do what is due about a leased task, whoever has it, and give it as it then is."""
+        if task.agent in self._team.wanted:
+            return self._looked_after(task, now)
+        if task.lease in before:
+            return self.put_back(task, "its agent was removed", now)
+        if task.until < now:
+            why = f"nobody has renewed its lease, which {task.agent} had"
+            return self.verifying.fail(task, why, now, blame=False)
+        return task
+
+    def _let_go(self, task: Task, now: float) -> None:
+        """Have an agent learn that it has a task no more, unless it has done it."""
+        fresh = self.queue.task(task.number)
+        self.verifying.drop(task.lease)
+        if fresh and fresh.state is not State.DONE:
+            self._hands.forget(task, fresh.why, now)
+        self._hands.over(task.lease)
+
+    def _set_aside(self, task: Task, now: float) -> None:
+        """Have a person decide about a task that can't be gone on with."""
+        why = self.faults.why(task.name)
+        with self.faults.apart(f"{task.name} as it is set aside", now):
+            fresh = self.queue.task(task.number)
+            if fresh and fresh.lease == task.lease and State.HELD in MOVES[fresh.state]:
+                self.queue.change([transitions.held(fresh, why, now)])
+            self.faults.forget(task.name)
 
     def _renew(self, kept: Sequence[Task], now: float) -> list[Task]:
         """Renew the leases of these tasks, where that is due; gives those that still have one."""
@@ -172,23 +228,27 @@ class Work:
             return self._end(task, now)
         if task.report:
             return self.verifying.settle(task, now)
-        spec = self._team.wanted[task.agent].agent
-        done = self._hands.serve(task, fetches(spec), now)
+        why = late(self._rests.spared(replace(task, heard=self._heard(task))), now)
+        if why:
+            (task,) = self.queue.change([transitions.asked_to_end(task, why, LATE)])
+            return self._end(task, now)
+        return self._served(task, now)
+
+    def _served(self, task: Task, now: float) -> Task:
+        """Have its agent get a task, and go on with it."""
+        done = self._hands.serve(task, fetches(self._team.wanted[task.agent].agent), now)
         if done.change:
             (task,) = self.queue.change([done.change])
         if done.failed:
             self._hands.forget(task, done.failed, now)
             return self.verifying.fail(task, done.failed, now)
-        why = late(replace(task, heard=max(task.heard, self._alive(task))), now)
-        if why:
-            (task,) = self.queue.change([transitions.asked_to_end(task, why, LATE)])
-            return self._end(task, now)
         return task
 
-    def _alive(self, task: Task) -> float:
+    def _heard(self, task: Task) -> float:
         """Give when the agent of a task last showed that it works."""
         line = self._team.talks.ears.lines.get(task.agent)
-        return max(line.condition.worked, line.glimpse.output) if line else 0.0
+        seen = max(line.condition.worked, line.glimpse.output) if line else 0.0
+        return max(task.heard, seen + self._skew)
 
     def _left(self, task: Task, memory: Memory | None, now: float) -> Task:
         """Decide about a task whose agent's launch is over: who goes on with it."""
@@ -198,7 +258,7 @@ class Work:
             if talk and talk.resumed == memory.launch and not fetches(wanted.agent):
                 why = "its agent was started again, and goes on with its conversation"
                 return self.queue.change([transitions.moved(task, memory.launch, why, now)])[0]
-        elif wanted.up and memory and now - memory.since < RESUMING and self._resumes(task):
+        elif wanted.up and self._resumes(task, memory, now):
             return task
         reason = f"{wanted.agent.short}: {memory.reason}" if memory else "it is gone"
         self._hands.forget(task, f"its agent has left it: {reason}", now)
@@ -214,8 +274,10 @@ class Work:
             return self.queue.change([transitions.cancelled(task, task.asked, now)])[0]
         return self.queue.change([transitions.given_back(task, why, now)])[0]
 
-    def _resumes(self, task: Task) -> bool:
-        """Whether a later launch of its agent may go on with the conversation it was in."""
+    def _resumes(self, task: Task, memory: Memory | None, now: float) -> bool:
+        """Whether a later launch of its agent may soon go on with the conversation it was in."""
+        if memory is None or abs(now - self._skew - memory.since) >= RESUMING:
+            return False
         voice = self._team.wanted[task.agent].agent.voice
         return voice is not None and bool(voice.profile.messages and voice.profile.session.resume)
 
@@ -237,83 +299,15 @@ class Work:
             return self.queue.change([transitions.cancelled(task, why, now)])[0]
         return self.verifying.fail(task, why, now)
 
-    # who gets what
-
-    def _hand_out(self, mine: Sequence[Task], now: float) -> None:
-        """Give agents what they are to do next."""
-        signatures = self.queue.signatures()
-        ready = self.queue.ready(list(signatures), WINDOW) if signatures else []
-        spared = {task.number: self.savings.spare(task, now) for task in ready}
-        ready = [task for task in ready if spared[task.number] is None]
-        self.waits = {number: why for number, why in spared.items() if why}
-        if not ready:
-            return
-        situation = self._situation(ready, mine, now)
-        decision = dispatch(situation)
-        self.waits |= decision.waits
-        self._turn, self._given = decision.turn, decision.given
-        if decision.grants:
-            self._claim(decision, situation, now)
-
-    def _situation(self, ready: Sequence[Task], mine: Sequence[Task], now: float) -> Situation:
-        holds: dict[str, list[Task]] = defaultdict(list)
-        for task in mine:
-            holds[task.agent].append(task)
-        agents = candidates(self._team, holds, self._last)
-        groups = {task.parent for task in ready if task.apart}
-        models = {one.agent: one.model for one in agents}
-        had = {
-            parent: [one.agent for one in self.queue.tasks(parent=parent) if one.agent]
-            for parent in groups
-        }
-        strain = self._team.governor.strain
-        return Situation(
-            ready=ready,
-            agents=agents,
-            held=self.queue.locks.held(),
-            apart={parent: frozenset(agents) for parent, agents in had.items()},
-            models={
-                parent: tuple(models.get(agent, "") for agent in agents)
-                for parent, agents in had.items()
-            },
-            scores=self.verifying.scores,
-            breakers=self.verifying.breakers,
-            strategy=self._strategy(agents),
-            now=now,
-            turn=self._turn,
-            given=self._given,
-            room=f"hive {DOING[CLOSED]}: {strain.why}" if strain.level >= CLOSED else "",
-        )
-
-    def _strategy(self, agents: Iterable[Candidate]) -> str:
-        """Give the strategy of most agents' projects: they are chosen among together."""
-        found = Counter(self.rules(one.project).strategy for one in agents)
-        return found.most_common(1)[0][0] if found else Rules().strategy
-
-    def _claim(self, decision: Decision, situation: Situation, now: float) -> None:
-        claims = [
-            Claim(
-                agent=one.agent,
-                launch=one.launch,
-                number=one.task.number,
-                lease=self.rules(one.task.job.project).lease,
-                why=one.why,
-            )
-            for one in decision.grants
-        ]
-        for task in self.queue.claim(claims):
+    def _hand_out(self, now: float, *, again: bool) -> None:
+        """Give agents what they are to do next, and have them begin."""
+        for task in self._handout.given(self.mine, now, again=again):
             self.mine.append(task)
-            self._say(task.agent, "task", f"{task.name} begins: {task.job.name}")
-            keys = [key for key in (task.job.sticky, task.job.batch) if key]
-            if keys:
-                known = self._last.get(task.agent, ())
-                self._last[task.agent] = (*keys, *(one for one in known if one not in keys))[:8]
-            for name in breaker.watching(task.job, task.agent):
-                known_breaker = situation.breakers.get(name)
-                if known_breaker and known_breaker.state != "closed":
-                    self.verifying.trip(known_breaker, breaker.probed(known_breaker, now))
-            spec = self._team.wanted[task.agent].agent
-            self._hands.serve(task, fetches(spec), now)
+            with self.faults.apart(task.name, now):
+                self._say(task.agent, "task", f"{task.name} begins: {task.job.name}")
+                self._hands.serve(task, fetches(self._team.wanted[task.agent].agent), now)
+        for task in self._handout.stuck:
+            self._set_aside(task, now)
 
     # what the parts ask
 
@@ -325,13 +319,17 @@ class Work:
         return any(one.agent.role == role and one.up for one in self._team.wanted.values())
 
     def _directory(self, task: Task) -> str:
-        """Give where a task would be done: where the agents are that may have it."""
-        if task.job.directory.startswith("/"):
-            return task.job.directory
-        specs = [one.agent for one in self._team.wanted.values()]
-        fit = [one for one in specs if task.job.team in {"", one.team}]
-        folder = min((one.directory for one in fit), default="/")
-        return f"{folder}/{task.job.directory}".rstrip("/")
+        """Give where a task would be done: where the agents are that may have it; "": nowhere."""
+        job, specs = task.job, [one.agent for one in self._team.wanted.values()]
+        fit = [
+            one.directory
+            for one in specs
+            if job.project in {"", one.project} and job.team in {"", one.team}
+        ]
+        return posixpath.join(min(fit), job.directory).rstrip("/") if fit else ""
+
+    def _tell_fault(self, what: str, why: str) -> None:
+        self._say("", "work", f"{what}: {why}")
 
     def _say(self, agent: str, kind: str, text: str) -> None:
         self._team.talks.say(agent, kind, text, self.queue.now())

@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from hive.assignments import Assignments, Me
 from hive.core.rules import from_dict, to_dict
 from hive.core.spec import Agent
 from hive.core.tasks import State, Task
-from hive.errors import HiveError
+from hive.errors import HiveError, NotRunning, TimedOut
 from hive.jobs import Jobs
 from hive.keeper import Keeper
 from hive.lockkeeping import Lockkeeping
@@ -27,7 +29,20 @@ from hive.work import RULES, Work
 AGAIN = 5.0
 """Seconds until it is tried again to open a queue that could not be opened."""
 
+REST, LONGEST = 10.0, 60.0
+"""A queue that can't be reached is tried again after so many times what the last try took, and
+after so many seconds at most."""
+
 _log = logging.getLogger("hive")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Failed:
+    """Why work rests: since when (epoch seconds), and until when (of the clock that only runs)."""
+
+    error: HiveError
+    since: float
+    until: float
 
 
 class Workshop:
@@ -46,7 +61,7 @@ class Workshop:
         self._place = Place(root)
         self._keeper = keeper
         self._open: tuple[Work, Lockkeeping] | None = None
-        self._failed: tuple[float, HiveError] | None = None
+        self._failed: _Failed | None = None
         self.jobs = Jobs(
             work=lambda: self._opened()[0],
             locking=lambda: self._opened()[1],
@@ -81,9 +96,9 @@ class Workshop:
     def step(self) -> float:
         """Do all that is due; gives the seconds until the next step. Raises HiveError."""
         work, locking = self._opened()
-        after = work.step()
-        live = {one.launch for one in self._keeper.memory.values() if one.live}
-        locking.look(self._waiting(work), live, work.queue.now())
+        with self._telling():
+            after = work.step()
+            locking.look(work.needy, self._live(), work.queue.now())
         return after
 
     def doing(self) -> dict[str, Task]:
@@ -92,9 +107,14 @@ class Workshop:
 
     def items(self) -> list[dict[str, Any]]:
         """List what of the work waits for a person."""
-        if not self._open:
-            return []
-        work = self._open[0]
+        try:
+            work = self._opened()[0]
+            return self._listed(work)
+        except HiveError as error:
+            since = self._failed.since if self._failed else time.time()
+            return [taskitems.resting(error, since)]
+
+    def _listed(self, work: Work) -> list[dict[str, Any]]:
         held = work.queue.tasks(states=[State.HELD], limit=100)
         dead = work.queue.tasks(states=[State.DEAD], limit=20, newest=True)
         open_ = [one for one in work.verifying.breakers.values() if one.state == "open"]
@@ -108,17 +128,43 @@ class Workshop:
 
     def _opened(self) -> tuple[Work, Lockkeeping]:
         """Open the queue where it is not open; raises HiveError where that can't be done."""
+        if self._failed and time.monotonic() < self._failed.until:
+            raise self._failed.error
         if self._open is None:
-            if self._failed and 0 <= time.monotonic() - self._failed[0] < AGAIN:
-                raise self._failed[1]
-            try:
+            with self._telling():
                 work = Work.open(self._place, self._keeper, self._keeper.store.facts(RULES))
-            except HiveError as error:
-                self._failed = time.monotonic(), error
-                raise
             self._open = work, Lockkeeping(work.queue, self._note)
-            self._failed = None
         return self._open
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Do what the work needs; where it can't be reached, all rests before it is tried again.
+
+        Longer the longer a try takes: whoever waits for it keeps no agents alive meanwhile.
+        """
+        begun = time.monotonic()
+        try:
+            yield
+        except HiveError as error:
+            now = time.monotonic()
+            since = self._failed.since if self._failed else time.time()
+            away = isinstance(error, NotRunning | TimedOut)
+            rest = min(LONGEST, (now - begun) * REST) if away else 0.0
+            least = AGAIN if self._open is None else 0.0
+            self._failed = _Failed(error=error, since=since, until=now + max(least, rest))
+            raise
+        except Exception as error:
+            _log.exception("a bug stops the work")
+            what = f"a bug in hive stops the work: {error!r}"
+            raise HiveError(what, fix="look at supervisor.log, and report it") from error
+        self._failed = None
+
+    def _live(self) -> dict[str, list[str]]:
+        """Give the launches that live, by agent; also the agents that have none."""
+        live: dict[str, list[str]] = {agent: [] for agent in self._keeper.wanted}
+        for agent, one in self._keeper.memory.items():
+            live[agent] = [one.launch] if one.live else []
+        return live
 
     def _bind(
         self, project: str, rules: Mapping[str, Any], workflows: Mapping[str, Mapping[str, Any]]
@@ -133,11 +179,6 @@ class Workshop:
     def _note(self, agent: str, text: str) -> None:
         if agent in self._keeper.talks.ears.lines:
             self._keeper.talks.note(agent, text, time.time())
-
-    def _waiting(self, work: Work) -> list[Task]:
-        """Give the tasks that are ready, need a lock, and are given to nobody."""
-        found = (work.queue.task(number) for number in work.waits)
-        return [one for one in found if one and one.job.locks]
 
     def _roles(self, role: str) -> list[str]:
         wanted = self._keeper.wanted.values()

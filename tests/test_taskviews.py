@@ -73,6 +73,18 @@ def test_a_task_is_told_in_short():
     assert record["since"] == iso(NOON) and record["finished"] is None
 
 
+def test_of_what_is_worked_on_the_last_word_of_its_agent_is_told():
+    noted = replace(LEASED, delivered=NOON, heard=NOON + 5, notes=("begun", "half way"))
+    said = replace(noted, report=Report(outcome="done", text="42", at=NOON))
+    checked = replace(said, job=replace(JOB, check="make test"))
+
+    assert taskviews.summary(noted)["reason"] == "half way"
+    assert taskviews.summary(replace(noted, apart=True))["reason"] == taskviews.UNTOLD
+    assert taskviews.summary(replace(noted, heard=NOON))["reason"] == "added"  # of an earlier one
+    assert taskviews.summary(said)["reason"] == "its agent says done"
+    assert taskviews.summary(checked)["reason"] == "its agent says done: its check runs"
+
+
 def test_a_reason_that_is_known_better_goes_over_the_tasks_own():
     assert taskviews.summary(READY, "no agent is free")["reason"] == "no agent is free"
     assert taskviews.summary(READY)["reason"] == "added"

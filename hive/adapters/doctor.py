@@ -208,6 +208,17 @@ def _private(path: Path, mode: int) -> Finding:
     return Finding(ok=True, what=f"{path} is a {kind} of yours alone")
 
 
+def _queue(patient: _Patient) -> Iterator[Finding]:
+    where = patient.state.queue()
+    if where == str(patient.state.work) and not patient.state.work.exists():
+        return
+    from hive.adapters.queue import Queue
+
+    with Queue.open(where) as queue:
+        many = count(sum(queue.counts().values()), "task")
+        yield Finding(ok=True, what=f"the queue of work opens, {many}: {queue.where}")
+
+
 def _supervisor(patient: _Patient) -> Iterator[Finding]:
     state = patient.state
     found = scan.processes(state)
@@ -381,6 +392,7 @@ _LOOKS: tuple[Callable[[_Patient], Iterator[Finding]], ...] = (
     _logout,
     _programs,
     _store,
+    _queue,
     _supervisor,
     _servers,
     _leftovers,

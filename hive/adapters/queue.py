@@ -106,6 +106,11 @@ class Queue(Reads):
     ) -> None:
         self.close()
 
+    @property
+    def where(self) -> str:
+        """What people call the place in which it lies; no password is in it."""
+        return self._base.where
+
     def close(self) -> None:
         """Close it; nothing is waiting to be written."""
         self._base.close()

@@ -11,7 +11,7 @@ import re
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -146,6 +146,7 @@ class SqliteBase(Base):
     def __init__(self, path: Path, *, patience: float = PATIENCE) -> None:
         super().__init__()
         self.where = str(path)
+        self._waiting: ExitStack | None = None
         self._file = StoreFile(path, patience=patience, queue=True)
         try:
             self._prepare()
@@ -192,12 +193,16 @@ class SqliteBase(Base):
         found = self._translated.get(statement) or self.translated(statement)
         given = {"now": time.time()} if values is None else {"now": time.time(), **values}
         if self._depth:  # `batch` tells what is wrong
+            self._begin()
             return self._file.driver.execute(found, given).fetchall()
         with self._file.told():
             return self._file.driver.execute(found, given).fetchall()
 
     def each(self, statement: str, values: Sequence[Mapping[str, Any]]) -> None:
         """Run a statement that gives nothing for each of these."""
+        if not values:
+            return
+        self._begin()
         now = time.time()
         given = [{"now": now, **one} for one in values]
         if len(given) == 1:
@@ -219,8 +224,17 @@ class SqliteBase(Base):
         with self.batch():
             return body()
 
-    def _transaction(self) -> AbstractContextManager[object]:
-        return self._file.writing()
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """Begin only with the first statement: others are kept out no longer than they must."""
+        with ExitStack() as stack:
+            self._waiting = stack
+            yield
+
+    def _begin(self) -> None:
+        if self._waiting is not None:
+            stack, self._waiting = self._waiting, None
+            stack.enter_context(self._file.writing())
 
 
 def schema_of(connection: Connection, tables: set[str], where: str) -> int:

@@ -15,7 +15,7 @@ from typing import Any
 from hive.adapters.post import Superseded
 from hive.adapters.queue_base import Base
 from hive.adapters.queue_claims import STEP, step_row
-from hive.adapters.queue_rows import COLUMNS, OVER_SQL, changing, task_of
+from hive.adapters.queue_rows import COLUMNS, OVER_SQL, changing, task_of, words
 from hive.core.tasks import OVER, Change, State, Task
 
 _SET = (
@@ -24,12 +24,19 @@ _SET = (
     " finished = :finished, spoils = :spoils, body = :body, version = version + 1"
 )
 _MINE = "WHERE number = :number AND version = :version"
-_GIVES = "RETURNING blocked, spoiled, until"
+_GIVES = "RETURNING blocked, spoiled, until, number, state, agent, fence"
 
 # A lease is renewed without a new version: what was read before that may not shorten it.
 _SAME = f"{_SET} {_MINE} AND state = 'leased' {_GIVES}"
 _MOVE = f"{_SET}, until = :until {_MINE} AND state NOT IN {OVER_SQL} {_GIVES}"
 _ANEW = f"{_SET}, until = :until {_MINE} {_GIVES}"
+
+# PostgreSQL writes the step in the same statement: each one is a way there and back.
+_TOLD = (
+    "WITH moved AS (@), told AS (INSERT INTO step (task, at, state, agent, fence, why)"
+    " SELECT number, :now, state, agent, fence, :told FROM moved)"
+    " SELECT blocked, spoiled, until FROM moved"
+)
 
 _BEFORE = "SELECT number, state FROM task WHERE number {in:numbers} ORDER BY number {share}"
 _LET_GO = "DELETE FROM held WHERE task {in:numbers}"
@@ -81,12 +88,15 @@ def change(base: Base, changes: Sequence[Change]) -> list[Task]:
 
     Raises `Superseded` where one is no longer of the version that its change leaves.
     """
+    rows = [{**changing(one.after), "told": words(one.why)} for one in changes]
+    steps = [step_row(one.after, one.why) for one in changes] if base.serial else []
     anew = [one.after.number for one in changes if one.after.state is State.WAITING]
     before = _states(base, anew)
     written: dict[int, Task] = {}
-    for one in sorted((one.after for one in changes), key=lambda one: one.number):
-        written[one.number] = _written(base, one)
-    base.each(STEP, [step_row(one.after, one.why) for one in changes])
+    pairs = zip((one.after for one in changes), rows, strict=True)
+    for one, row in sorted(pairs, key=lambda pair: pair[0].number):
+        written[one.number] = _written(base, one, row)
+    base.each(STEP, steps)
     free = [one.number for one in written.values() if _has_let_go(one)]
     if free:
         base.rows(_LET_GO, _them(free))
@@ -117,12 +127,12 @@ def asleep(base: Base) -> tuple[bool, float | None]:
     return bool(found), base.rows(_NEXT)[0][0]
 
 
-def _written(base: Base, one: Task) -> Task:
+def _written(base: Base, one: Task, row: dict[str, Any]) -> Task:
     statement = {State.LEASED: _SAME, State.WAITING: _ANEW}.get(one.state, _MOVE)
-    found = base.rows(statement, changing(one))
+    found = base.rows(statement if base.serial else _TOLD.replace("@", statement), row)
     if not found:
         raise Superseded(one.name)
-    blocked, spoiled, until = found[0]
+    blocked, spoiled, until, *_ = found[0]
     version = one.version + 1
     return replace(one, version=version, blocked=blocked, spoiled=bool(spoiled), until=until)
 

@@ -59,6 +59,7 @@ _SETTINGS = {
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
     "jit": "off",
+    "plan_cache_mode": "force_generic_plan",
 }
 _DURABLE = (
     "SELECT set_config('synchronous_commit', 'on', false)"

@@ -8,12 +8,25 @@ from dataclasses import dataclass
 from typing import Any
 
 from hive.adapters.queue_base import Base
-from hive.adapters.queue_rows import COLUMNS, RUN_COLUMNS, run_of, task_of, words
+from hive.adapters.queue_rows import COLUMNS, OVER_SQL, RUN_COLUMNS, run_of, task_of, words
 from hive.core.ordering import rank
-from hive.core.tasks import Run, Task
+from hive.core.tasks import OVER, Run, Task
 
 FREE = "state = 'ready' AND blocked = 0 AND due <= :now"
 """What may be handed out now, but for locks."""
+
+COUNTED = 100
+"""So many tasks of a signature are counted: whoever looks often needs no more."""
+
+_NEXT = f"SELECT signature FROM task WHERE {FREE} AND signature > {{}} ORDER BY signature LIMIT 1"
+_FIRST, _FURTHER = _NEXT.format("''"), _NEXT.format("s.name")
+# From signature to signature through the index, not through all tasks.
+_SIGNATURES = (
+    f"WITH RECURSIVE s(name) AS (SELECT ({_FIRST}) UNION ALL"
+    f" SELECT ({_FURTHER}) FROM s WHERE s.name IS NOT NULL)"
+    " SELECT name, (SELECT count(*) FROM (SELECT 1 FROM task"
+    f" WHERE {FREE} AND signature = s.name LIMIT :most) few) FROM s WHERE name IS NOT NULL"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,9 +110,9 @@ class Reads:
         return self._found(f"{which} ORDER BY number")
 
     def signatures(self) -> dict[str, int]:
-        """Count the tasks that may be handed out now, by who may have them."""
-        ask = f"SELECT signature, count(*) FROM task WHERE {FREE} GROUP BY signature"
-        return {row[0]: row[1] for row in self._base.rows(ask)}
+        """Count the tasks that may be handed out now, by who may have them; at most `COUNTED`."""
+        rows = self._base.rows(_SIGNATURES, {"most": COUNTED})
+        return {row[0]: row[1] for row in rows}
 
     def ready(self, signatures: Collection[str], limit: int = 50) -> list[Task]:
         """Give the first `limit` of each signature that may be handed out now, all by rank."""
@@ -169,6 +182,63 @@ class Reads:
             )
         ]
 
+    def last_step(self) -> int:
+        """Give the id of the last step of all; 0 where there is none."""
+        rows = self._base.rows("SELECT id FROM step WHERE {settled} ORDER BY id DESC LIMIT 1")
+        return rows[0][0] if rows else 0
+
+    def endings(self, after: int) -> tuple[int, set[tuple[int, str]]]:
+        """Give the id of the last step, and of those after `after` with which tasks of runs ended.
+
+        The latter as the runs' numbers, each with the states that the tasks were then in.
+        """
+        ask = (
+            "SELECT id, state, (SELECT run FROM task WHERE task.number = step.task) FROM step"
+            " WHERE id > :after AND {settled} ORDER BY id"
+        )
+        found = set()
+        for id_, state, run in self._base.rows(ask, {"after": after}):
+            after = id_
+            if run and state in OVER:
+                found.add((run, state))
+        return after, found
+
+    def standing(self, run: int) -> tuple[bool, bool]:
+        """Give whether anything of a run is open, and whether anything ended so that it may stop.
+
+        However large it is.
+        """
+        ((opened, spoils),) = self._base.rows(_STANDING, {"run": run})
+        return bool(opened), bool(spoils)
+
+    def tallies(self, runs: Collection[int]) -> dict[int, dict[str, int]]:
+        """Count the tasks of these runs by state, but for the ends of phases."""
+        ask = (
+            "SELECT run, state, count(*) FROM task WHERE run {in:runs} AND run > 0"
+            " AND kind <> 'barrier' GROUP BY run, state"
+        )
+        found: dict[int, dict[str, int]] = {one: {} for one in runs}
+        for run, state, many in self._base.rows(ask, {"runs": json.dumps(sorted(runs))}):
+            found[run][state] = many
+        return found
+
+    def stories(self, run: int) -> dict[int, list[Step]]:
+        """Give the steps of each task of a run, oldest first."""
+        ask = (
+            "SELECT s.task, s.at, s.state, s.agent, s.fence, s.why FROM task t"
+            " JOIN step s ON s.task = t.number WHERE t.run = :run AND t.run > 0 ORDER BY s.id"
+        )
+        found: dict[int, list[Step]] = {}
+        for task, at, state, agent, fence, why in self._base.rows(ask, {"run": run}):
+            one = Step(at=at, state=state, agent=agent, fence=fence, why=why)
+            found.setdefault(task, []).append(one)
+        return found
+
+    def running(self) -> list[int]:
+        """Give the numbers of the runs that are not over."""
+        rows = self._base.rows("SELECT number FROM run WHERE state = 'running' ORDER BY number")
+        return [number for (number,) in rows]
+
     def run(self, number: int) -> Run | None:
         """Give a run by its number."""
         rows = self._base.rows(
@@ -176,11 +246,21 @@ class Reads:
         )
         return run_of(rows[0]) if rows else None
 
-    def runs(self, *, states: Collection[str] = (), limit: int = 50) -> list[Run]:
-        """Give the newest runs in these states (all), newest first."""
-        which = "state {among:states}" if states else "TRUE"
+    def runs(
+        self,
+        *,
+        project: str = "",
+        workflow: str = "",
+        states: Collection[str] = (),
+        limit: int = 50,
+    ) -> list[Run]:
+        """Give the newest runs of these (all where nothing is said), newest first."""
+        given = {"project": words(project), "workflow": words(workflow)}
+        asked = [f"{key} = :{key}" for key, one in given.items() if one]
+        asked += ["state {among:states}"] if states else []
+        which = " AND ".join(asked) or "TRUE"
         ask = f"SELECT {RUN_COLUMNS} FROM run WHERE {which} ORDER BY number DESC LIMIT :limit"
-        values = {"states": json.dumps(sorted(states)), "limit": limit}
+        values = {**given, "states": json.dumps(sorted(states)), "limit": limit}
         return [run_of(row) for row in self._base.rows(ask, values)]
 
     def _found(
@@ -191,5 +271,8 @@ class Reads:
         return [task_of(row) for row in self._base.rows(ask, values)]
 
 
+_OPEN = f"SELECT 1 FROM task WHERE run = :run AND run > 0 AND state NOT IN {OVER_SQL}"
+_SPOILING = "SELECT 1 FROM task WHERE run = :run AND run > 0 AND spoils"
+_STANDING = f"SELECT EXISTS ({_OPEN}), EXISTS ({_SPOILING})"
 _OF_TASK = ", ".join(f"task.{name.strip()}" for name in COLUMNS.split(","))
 """The columns of a task where it is joined with another table."""

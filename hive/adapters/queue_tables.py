@@ -21,7 +21,7 @@ from sqlalchemy import (
     text,
 )
 
-from hive.core.tasks import State
+from hive.core.tasks import OVER, State
 
 SCHEMA = 1
 """The number of this schema, kept as the fact `schema`; `migrations.QUEUE` has the way to it."""
@@ -31,6 +31,7 @@ metadata = MetaData()
 _BIG = BigInteger().with_variant(Integer, "sqlite")
 _FREE = text("state = 'ready' AND blocked = 0")
 _STATES = ", ".join(f"'{state}'" for state in State)
+_OVER = ", ".join(f"'{state}'" for state in sorted(OVER))
 
 
 def _number(name: str, kind: Any = _BIG) -> Column[Any]:
@@ -71,18 +72,24 @@ task = Table(
     *_words("job", "body"),
     _partial("task_idem", "idem", where="idem <> ''"),
     _partial("task_ready", "signature", "rank", "number", "due", where=str(_FREE)),
-    _partial("task_later", "due", where="state = 'ready' AND due > 0"),
+    # SQLite would rather have the equal state of another index than these without it.
+    _partial("task_later", "state", "due", where="state = 'ready' AND due > 0"),
     _partial("task_leased", "until", where="state = 'leased'"),
-    _partial("task_failed", "due", where="state = 'failed'"),
+    _partial("task_failed", "state", "due", where="state = 'failed'"),
     _partial(
         "task_opening",
+        "state",
         "number",
         where="state = 'waiting' AND (blocked = 0 OR kind = 'group')",
     ),
     _partial("task_run", "run", "number", where="run > 0"),
+    _partial("task_open", "run", where=f"run > 0 AND state NOT IN ({_OVER})"),
+    _partial("task_spoiling", "run", where="run > 0 AND spoils"),
     _partial("task_parent", "parent", "number", where="parent > 0"),
     Index("task_state", "state", "number"),
     sqlite_autoincrement=True,  # a number is never given twice
+    # What was ready leaves its place in the index until PostgreSQL sweeps there.
+    postgresql_with={"autovacuum_vacuum_scale_factor": 0, "autovacuum_vacuum_threshold": 2000},
 )
 
 need = Table(

@@ -52,13 +52,15 @@ class StoreFile:
 
         With `waits` every commit waits for the disk; without, the power's failing may take the
         last seconds, but damages nothing. With `queue`, writers queue at `NAME.lock` beside it,
-        and whoever wrote works a long log in before the next one. Raises `HiveError` where it
+        and whoever wrote works a long log in before the next one; it waits for the disk when it
+        has let the next one in. Raises `HiveError` where it
         can't be opened or is no SQLite file.
         """
         self.path = path
         self._patience = patience
         self._waits = waits
         self._turnstile: Turnstile | None = None
+        self._log: int | None = None
         with self.told():
             _make_private(path)
             engine = create_engine(
@@ -83,7 +85,7 @@ class StoreFile:
         Raises `HiveError` where the file can't be written.
         """
         with self.told():
-            level = "FULL" if self._waits else "NORMAL"
+            level = "FULL" if self._waits and self._turnstile is None else "NORMAL"
             self.connection.exec_driver_sql(f"PRAGMA synchronous = {level}")
             for pragma in PRAGMAS:
                 self.connection.exec_driver_sql(pragma)
@@ -125,6 +127,23 @@ class StoreFile:
             finally:
                 if passed is not None:
                     passed()
+            self._flush()
+
+    def _flush(self) -> None:
+        """Wait until the disk has what was written, where the commit itself has not.
+
+        So the next one writes meanwhile, and one wait of the disk's serves many. Whoever reads
+        what the disk does not have yet, and writes because of it, waits for both: the log is one.
+        """
+        if self._turnstile is None or not self._waits:
+            return
+        try:
+            if self._log is None:
+                self._log = os.open(f"{self.path}-wal", os.O_RDONLY | os.O_CLOEXEC)
+            _sync(self._log)
+        except OSError as error:
+            what = f"the store can't be written: {error.strerror}; the last change may be lost"
+            raise HiveError(what, where=str(self.path), fix="look at the disk") from error
 
     def _pass(self) -> Callable[[], None] | None:
         """Go through the turnstile, if there is one, and give how it is left. Raises `TimedOut`."""
@@ -198,6 +217,9 @@ class StoreFile:
         if self._turnstile is not None:
             self._turnstile.close()
             self._turnstile = None
+        if self._log is not None:
+            os.close(self._log)
+            self._log = None
 
     def _refuse_lost(self) -> None:
         """Refuse to write into a file that was deleted or replaced: nobody would find it."""
@@ -253,6 +275,9 @@ def _code(error: BaseException | None) -> int:
     """Give SQLite's primary result code; 0 where there is none."""
     code: int = getattr(error, "sqlite_errorcode", 0)
     return code & 0xFF
+
+
+_sync = getattr(os, "fdatasync", os.fsync)
 
 
 def _driver(connection: Connection) -> sqlite3.Connection:

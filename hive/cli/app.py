@@ -140,6 +140,10 @@ EXAMPLES = {
 }
 
 
+QUOTED = frozenset({"send", "deny", "answer", "task add", "decide"})
+"""The commands whose last word is a text."""
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"hive {__version__}")
@@ -225,4 +229,7 @@ def _mistake(error: Any) -> WrongInput:
     """Tell a mistake in the command line as hive tells every mistake."""
     text = str(error.format_message()).strip().rstrip(".").replace("'", "`")
     where = error.ctx.command_path if error.ctx else "hive"
-    return WrongInput(text[:1].lower() + text[1:], fix=f"{where} --help")
+    fix, name = f"{where} --help", where.removeprefix("hive ")
+    if "extra argument" in text and name in QUOTED:
+        fix = f"put the text into quotes: {EXAMPLES[name]}"
+    return WrongInput(text[:1].lower() + text[1:], fix=fix)

@@ -40,7 +40,7 @@ OPTIONS = {
     "task add": (
         "--run", "--file", "--team", "--role", "--agent", "--skill", "--priority", "--check",
         "--retries", "--timeout", "--needs", "--lock", "--key", "--cache", "--replicas", "--agree",
-        "--judge", "--jury", "--batch-key", "--sticky", "--deadline", "--hold", "--json",
+        "--judge", "--jury", "--batch-key", "--sticky", "--deadline", "--delay", "--hold", "--json",
     ),
     "task list": ("--state", "--team", "--run", "--agent", "--all", "--after", "--limit", "--json"),
     "task show": ("--json",),

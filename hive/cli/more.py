@@ -62,9 +62,12 @@ def check(file: File = None, json: Json = False) -> None:
             "project": loaded.project,
             "agents": [agent.short for agent in loaded.agents],
             "teams": list(loaded.teams),
+            "notes": list(loaded.notes),
         }
         output.as_json(record)
         return
+    for text in loaded.notes:
+        output.note(text)
     many = count(len(loaded.agents), "agent")
     output.say(f"{loaded.path.name}: {many} in {count(len(loaded.teams), 'team')}, no mistakes")
 

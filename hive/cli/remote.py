@@ -126,8 +126,7 @@ def ensure() -> None:
     Raises NotRunning, with the end of its log, where it does not come up, and WrongInput where
     it is told to hold limits by a means that there is not, or to keep its work where it is not.
     """
-    if url := os.environ.get(STORE):
-        _join(url)
+    join()
     if answers():
         return
     from hive.adapters import guard
@@ -149,17 +148,19 @@ def ensure() -> None:
         time.sleep(POLL)
 
 
-def _join(url: str) -> None:
-    """Have the work lie in this database, if it can be reached."""
+def join() -> None:
+    """Have the work lie in the database that `HIVE_STORE` names, if it does and can be reached.
+
+    Raises WrongInput where the work lies elsewhere already.
+    """
+    url, ours = os.environ.get(STORE), state()
+    if not url or ours.queue() == url:
+        return
     from hive.adapters.queue import Queue
 
-    if "://" not in url:
-        what, fix = (
-            f"`{STORE}` is no URL of a database",
-            f"{STORE}=postgresql://HOST/NAME hive deploy",
-        )
-        raise WrongInput(what, fix=fix)
-    ours = state()
+    if not url.startswith(("postgresql://", "postgresql+psycopg://", "postgres://")):
+        fix = f"{STORE}=postgresql://HOST/NAME hive deploy"
+        raise WrongInput(f"`{STORE}` is no URL of a PostgreSQL database", fix=fix)
     ours.prepare()
     Queue.open(url).close()
     ours.join(url)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any
 
 import typer
@@ -22,7 +23,7 @@ Cron = Annotated[
 ]
 Workflow = Annotated[str, typer.Option("--workflow", metavar="NAME", help="What is run.")]
 Zone = Annotated[
-    str, typer.Option("--zone", metavar="ZONE", help="A time zone, `Europe/Berlin`; else UTC.")
+    str, typer.Option("--zone", metavar="ZONE", help="A time zone, `Europe/Berlin`; else yours.")
 ]
 Missed = Annotated[
     str,
@@ -42,16 +43,25 @@ def add(
     json: Json = False,
 ) -> None:
     """Have a workflow run by the clock; a schedule of this name is replaced."""
+    from hive.adapters import zones
+    from hive.core.workflow import from_dict, given
+
     if missed not in MISSED:
         what = f"`--missed {missed}` is none of `skip`, `once` and `all`"
         raise WrongInput(what, fix="hive schedule add --help")
     project, definition = work.workflow(workflow, file)
+    filled = params(values or [])
+    given(from_dict(definition), filled)  # what lacks now would lack every night
+    own = "" if zone else zones.name(os.environ)
     schedule = {
-        "project": project, "name": name, "cron": cron, "zone": zone, "workflow": workflow,
-        "params": params(values or []), "missed": missed, "sender": work.sender(),
+        "project": project, "name": name, "cron": cron, "zone": zone or own,
+        "workflow": workflow, "params": filled, "missed": missed, "sender": work.sender(),
     }  # fmt: skip
     record = work.ask("add_schedule", values=schedule, definition=definition)
     _told(record, json=json)
+    if not zone:
+        meant = f"{own}, as this machine's clock" if own else "UTC: this machine's zone has no name"
+        output.note(f"its times are in {meant}; --zone names another zone")
 
 
 def list_(json: Json = False) -> None:

@@ -21,10 +21,12 @@ def lines(file: str) -> list[str]:
         data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
         return data.decode("utf-8-sig").split("\n")
     except OSError as error:
-        raise WrongInput(f"can't read it: {error.strerror}", where=file) from error
+        fix = "name a file with one task a line, as JSON; `-` is stdin"
+        raise WrongInput(f"can't read it: {error.strerror}", where=file, fix=fix) from error
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        raise WrongInput("it is not UTF-8", where=f"{file}:{line}") from error
+        where = f"{'stdin' if file == '-' else file}:{line}"
+        raise WrongInput("it is not UTF-8", where=where, fix="save it as UTF-8") from error
 
 
 def written(new: Sequence[New], *, again: bool) -> int:
@@ -37,6 +39,7 @@ def written(new: Sequence[New], *, again: bool) -> int:
 
     place, known = remote.state(), 0
     place.prepare()
+    remote.join()
     with Queue.open(place.queue()) as queue, queue.batch(), _bar(len(new)) as advance:
         for start in range(0, len(new), CHUNK):
             part = new[start : start + CHUNK]

@@ -17,13 +17,16 @@ from hive.core.names import did_you_mean
 from hive.core.task_lines import Around
 from hive.core.task_lines import one as one_line
 from hive.core.task_lines import read as read_lines
-from hive.core.tasks import OVER, State, parsed, to_dict
+from hive.core.tasks import OVER, Job, State, parsed, to_dict
 from hive.core.wording import count
 from hive.errors import WrongInput
 
 BAD = frozenset({"dead", "cancelled"})
 
 STATES = ", ".join(State)
+
+STRANGERS = 5
+"""How many things are named at most that no agent has."""
 
 Record = dict[str, Any]
 Several = list[str] | None
@@ -85,14 +88,24 @@ Sticky = Annotated[
 ]
 Deadline = Annotated[
     str,
-    typer.Option("--deadline", metavar="TIME", help="Wanted by then: it goes first as that nears."),
+    typer.Option(
+        "--deadline",
+        metavar="TIME",
+        help="Wanted by then, `2h` or `2026-11-22T10:00`: it goes first as that nears.",
+    ),
+]
+Delay = Annotated[
+    str,
+    typer.Option("--delay", metavar="TIME", help="Not before then: `2h` or `2026-11-22T10:00`."),
 ]
 Hold = Annotated[bool, typer.Option("--hold", help="Keep it until it is released.")]
 Names = Annotated[list[str], typer.Argument(metavar="TASK", help="Tasks: `t-12`.")]
 Name = Annotated[str, typer.Argument(metavar="TASK", help="A task: `t-12`.")]
 Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="Why, for the record.")]
 States = Annotated[Several, typer.Option("--state", metavar="STATE", help=f"{STATES}; repeatable.")]
-InRun = Annotated[str, typer.Option("--run", metavar="RUN", help="Of this run: `r-7`.")]
+InRun = Annotated[
+    str, typer.Option("--run", metavar="RUN", help="Of this run: `r-7`, or a workflow: its latest.")
+]
 All = Annotated[bool, typer.Option("--all", help="Also what is over.")]
 After = Annotated[str, typer.Option("--after", metavar="TASK", help="Those after this one.")]
 Many = Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, help="How many at most.")]
@@ -125,6 +138,7 @@ def add(  # noqa: PLR0913 - its options are its parameters
     batch_key: Batch = "",
     sticky: Sticky = "",
     deadline: Deadline = "",
+    delay: Delay = "",
     hold: Hold = False,
     json: Json = False,
 ) -> None:
@@ -134,6 +148,8 @@ def add(  # noqa: PLR0913 - its options are its parameters
     short, around = _around(agent, hold=hold)
     table |= {"agent": short} if agent else {}
     table |= {"priority": int(priority)} if priority.isdecimal() else {}
+    table |= {"deadline": work.span(deadline, "--deadline")} if deadline else {}
+    table |= {"delay": work.span(delay, "--delay")} if delay else {}
     table |= {"prompt": _stdin()} if prompt == "-" else {}
     _add(table, around, json=json)
 
@@ -264,8 +280,9 @@ def _add_one(table: Record, around: Around, *, json: bool) -> None:
             "there is no text", fix='hive task add "TEXT", or --run CMD, or --file FILE'
         )
     line = one_line(table)
+    job = around.job(line)
     new = {
-        "job": to_dict(around.job(line)),
+        "job": to_dict(job),
         "uid": reach.uid(),
         "needs": work.tasks(line.needs),
         "idem": line.key or "",
@@ -277,6 +294,7 @@ def _add_one(table: Record, around: Around, *, json: bool) -> None:
         return
     (one,) = record["tasks"]
     output.say(f"{one['task']}  {one['state']}{': it was added before' if one['known'] else ''}")
+    _warn([job])
     output.note(f"`hive why {one['task']}` tells how it goes on")
 
 
@@ -303,6 +321,13 @@ def _add_file(file: str, table: Record, key: str, around: Around, *, json: bool)
         return
     before = f", {known} were there before" if known else ""
     output.say(f"added {count(added, 'task')}{before}")
+    _warn([one.job for one in new])
+
+
+def _warn(jobs: list[Job]) -> None:
+    """Say what nobody has that these tasks want: they wait until somebody does."""
+    for wants in work.strangers(jobs)[:STRANGERS]:
+        output.note(f"no agent of hive.toml has {wants}: it waits until one does")
 
 
 def _change(verb: str, names: list[str], why: str, *, json: bool) -> None:
@@ -331,7 +356,7 @@ def _around(agent: str, *, hold: bool) -> tuple[str, Around]:
         rules=work.rules(),
         sender=work.sender(),
         now=time.time(),
-        held="added so" if hold else "",
+        held="it was added to be held" if hold else "",
     )
 
 
@@ -348,10 +373,9 @@ def _states(words: list[str]) -> list[str]:
 def _run(name: str) -> str:
     if not name:
         return ""
-    found = work.run_name(name)
-    if found is None:
-        raise WrongInput(f"`{name}` is not a run", fix="name one like `r-7`: hive workflow list")
-    return found
+    if parsed(name) is not None:
+        raise WrongInput(f"`{name}` is a task, not a run", fix=f"hive task show {name}")
+    return work.run_name(name) or str(work.ask("workflow", name=name)["run"]["run"])
 
 
 def _number(name: str) -> int:

@@ -9,6 +9,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from hive.errors import NotRunning, TimedOut, WrongInput
 if TYPE_CHECKING:
     from hive.adapters.files import Loaded
     from hive.core.rules import Rules
+    from hive.core.tasks import Job
     from hive.core.workflow import Definition
 
 PERSON = "a person"
@@ -44,6 +46,7 @@ def ask(verb: str, **args: Any) -> Any:
     except Unreachable:
         from hive import offline_tasks
 
+        remote.join()
         known = offline_tasks.OfflineTasks(remote.state())
         if not hasattr(known, verb):
             raise
@@ -56,7 +59,9 @@ def tasks(names: Iterable[str]) -> list[str]:
     for name in names:
         number = parsed(name)
         if number is None:
-            raise WrongInput(f"`{name}` is not a task", fix="name one like `t-12`: hive task list")
+            run = run_name(name)
+            fix = f"hive workflow show {run}" if run else "name one like `t-12`: hive task list"
+            raise WrongInput(f"`{name}` is {'a run, ' if run else ''}not a task", fix=fix)
         found.append(f"t-{number}")
     return list(dict.fromkeys(found))
 
@@ -83,6 +88,32 @@ def rules() -> Rules:
 
     found = loaded()
     return found.rules if found else Rules()
+
+
+def strangers(jobs: Iterable[Job]) -> list[str]:
+    """Say what these tasks want that no agent of the nearest hive.toml is, each thing once."""
+    from hive.core.workflow_checks import unmet
+
+    found = loaded()
+    if found is None:
+        return []
+    own = {job.signature: job for job in jobs if job.project == found.project}
+    return list(dict.fromkeys(filter(None, (unmet(job, found.agents) for job in own.values()))))
+
+
+def span(text: str, option: str) -> str:
+    """Give how far away a moment is, `2026-11-22T10:00`; another text is given as it is.
+
+    Raises WrongInput for a moment that is over.
+    """
+    try:
+        moment = datetime.fromisoformat(text).astimezone()
+    except ValueError:
+        return text
+    left = round(moment.timestamp() - time.time())
+    if left <= 0:
+        raise WrongInput(f"`{option} {text}` is over", fix="name a later moment, or `30m`")
+    return f"{left}s"
 
 
 @cache

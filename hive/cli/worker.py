@@ -116,7 +116,9 @@ class Worker:
         """Give what to do next, or None and the seconds until it is asked again."""
         try:
             task = self._ask("next_task")["task"]
-        except AWAY as error:
+        except WrongInput:  # this launch is over
+            raise
+        except HiveError as error:  # nobody answers, or the work rests
             self._complain(error)
             return None, AGAIN
         self._here = True

@@ -273,4 +273,5 @@ def _changed(verb: str, name: str, *, json: bool, **more: str) -> None:
         output.as_json(record)
         return
     one = record["run"]
-    output.say(f"{one['run']}  {one['state']}{': ' + one['reason'] if one['reason'] else ''}")
+    why = f": {one['reason']}" if one["reason"] not in {"", one["state"]} else ""
+    output.say(f"{one['run']}  {one['state']}{why}")

@@ -46,7 +46,8 @@ def judged(
         return Judgement(how="check", why="its check decides")
     sure = report.confidence
     if sure is None:
-        return Judgement(how="accept", why="its agent says so")
+        why = "its command succeeded" if job.kind == "run" else "its agent says so"
+        return Judgement(how="accept", why=why)
     said = f"its agent's confidence is {sure:g}"
     if sure >= thresholds.accept:
         return Judgement(how="accept", why=said)

@@ -17,6 +17,9 @@ from hive.core.plain import plain
 from hive.core.signs import Sign, Source, Turn, marks
 
 PRELUDE = "prelude.md"
+MESSAGE = "message.md"
+"""What is too long to be typed: it reads this file anew for each prompt, and has no tools to."""
+
 HISTORY = "input.history"
 BACK = "back"
 TALK = "talk.log"
@@ -31,12 +34,12 @@ def wire(order: Order) -> Outfit:
     folder, given = order.folder, order.voice.prelude
     back = f": >{shlex.quote(f'{folder}/{BACK}')}"
     mine = Outfit(
-        args=("--notifications", "--notifications-command", back),
+        args=("--notifications", "--notifications-command", back, "--read", f"{folder}/{MESSAGE}"),
         env={
             "AIDER_INPUT_HISTORY_FILE": f"{folder}/{HISTORY}",
             "AIDER_LLM_HISTORY_FILE": f"{folder}/{TALK}",
         },
-        files={PRELUDE: f"{given}\n"} if given else {},
+        files={MESSAGE: "", **({PRELUDE: f"{given}\n"} if given else {})},
     )
     return mine.plus(plain(order))
 

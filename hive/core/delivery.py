@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from hive.core import gate
-from hive.core.lines import body, clean, file, is_typed, line, plain, unfit
+from hive.core.lines import body, clean, file, is_returned, is_typed, line, plain, unfit
 from hive.core.messages import OVER, Message, Stage
 from hive.core.moves import Enter, Look, Mark, Move, Paste, Seat, Wait
 from hive.core.signs import Condition, Ear, Glimpse, Source, Turn
@@ -159,16 +159,19 @@ def _queued(message: Message, seat: Seat, now: float) -> Move:
         return _failed(message, why_not, now)
     text = line(message, profile, seat.folder)
     closed = _gate(seat, now, text=text)
-    if closed:
-        return Wait(reason=closed, until=_until(seat, now))
+    if closed:  # what just a look has shown, nobody may tell the end of
+        until = now + PACE if seat.looked >= now else None
+        return Wait(reason=closed, until=_until(seat, now) or until)
     if seat.looked < now:
         return _look(seat, now, max(message.since, seat.condition.since), message.reason)
-    closed = _gate(seat, now, seat.draft, text)
+    clear = profile.typing.clear if is_returned(seat.draft or "", message) else ()
+    closed = _gate(seat, now, "" if clear else seat.draft, text)
     if closed:
         return Wait(reason=closed, until=now + PACE)
     if is_typed(message, profile):
-        return Paste(mark=name, line=text)
-    return Paste(mark=name, line=text, file=file(message, seat.folder), body=body(message))
+        return Paste(mark=name, line=text, clear=clear)
+    path = file(message, profile, seat.folder)
+    return Paste(mark=name, line=text, file=path, body=body(message), clear=clear)
 
 
 def typed(message: Message, seat: Seat, now: float, reason: str = TYPED) -> Message:

@@ -59,7 +59,8 @@ TRACE = 0.001
 class Situation:
     """All that a decision rests on.
 
-    `apart` and `models` say, by group, which agents and which models have or had a copy. `turn` and
+    `apart` and `models` say, by group, which agents and which models have or had a copy; `own`, by
+    a copy's number, which of them had that one alone: they may have it again. `turn` and
     `given` are what the decision before gave: whose turn it is, and how much each party was given
     lately (with the time of that). `room` says why the machine has none left ("": it has).
     """
@@ -68,6 +69,7 @@ class Situation:
     agents: Sequence[Candidate]
     held: Sequence[Held] = ()
     apart: Mapping[int, frozenset[str]] = field(default_factory=dict)
+    own: Mapping[int, frozenset[str]] = field(default_factory=dict)
     models: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     scores: Mapping[tuple[str, str], Score] = field(default_factory=dict)
     breakers: Mapping[str, Breaker] = field(default_factory=dict)
@@ -204,6 +206,7 @@ class _Table:
         fit, had = self.fit(task), self._apart.get(task.parent)
         if not (task.apart and had):
             return fit
+        had = had - self._situation.own.get(task.number, frozenset())
         return frozenset(place for place in fit if self.seats[place].who.agent not in had)
 
     def _open(self, task: Task, able: frozenset[int]) -> Places:
@@ -278,7 +281,7 @@ class _Table:
     def _best(self, task: Task, places: Places) -> tuple[int, str]:
         """Choose one of those that are free, and say why."""
         if len(places) == 1:
-            return next(iter(places)), "nobody else may have it now"
+            return next(iter(places)), "the only one free that may have it"
         if task.apart:
             places = self._other_models(task.parent, places)
         for what, key in (("", task.job.sticky), ("batch ", task.job.batch)):

@@ -132,13 +132,21 @@ def _report(ear: Ear) -> Sign | None:
     return None if again or ear.worked > sign.at + REPORTING else sign
 
 
-def _working(ear: Ear, edge: Sign | None) -> Sign | None:
+def _working(
+    ear: Ear, edge: Sign | None, shown: Mapping[Source, Sign] | None = None, now: float = 0.0
+) -> Sign | None:
     """Give a report of work that nothing newer contradicts.
 
-    A report of having done its task says nothing of its turn: that still goes on.
+    A report of having done its task says nothing of its turn: that still goes on. One that was
+    made behind the turn's end, by a command that the program ran then, holds until all that is
+    `shown` says ready.
     """
     sign = ear.latest.get(Source.REPORT)
     if sign is None or sign.turn is not Turn.WORKING or (edge and edge.at >= sign.at):
+        return None
+    if edge and shown and all(
+        one.turn is Turn.READY and now - max(one.at, sign.at) >= SOON for one in shown.values()
+    ):  # fmt: skip
         return None
     return sign
 
@@ -152,7 +160,7 @@ def _told(
     started: float,
 ) -> Sign | None:
     """Say whose turn it is where the program itself tells."""
-    base = _working(ear, edge) or edge
+    base = _working(ear, edge, shown, now) or edge
     turns = [one.turn for one in shown.values()]
     if base is None or profile.records == "none":
         works = [one for one in shown.values() if one.turn is Turn.WORKING]

@@ -13,6 +13,8 @@ _FORM = re.compile(r"\{(mark|text)\}")
 _FIRST = "/!@#-"
 """With these a line begins that some program takes for a command of its own."""
 
+_RETURNED = re.compile(r"\s*\[hive m-(\d+)\]")
+
 _MENTION = re.compile(r"(?:^|\s)@")
 """Where a file is mentioned, some programs offer a choice, and take Enter for its answer."""
 
@@ -47,18 +49,24 @@ def line(message: Message, profile: Profile, folder: str) -> str:
     """Give what is typed: the message in its profile's form, or where its text lies."""
     if is_typed(message, profile):
         return _formed(message, profile)
-    path = file(message, folder)
+    path = file(message, profile, folder)
     return f"{mark(message.number)} Read {path} and do what it says."
 
 
-def file(message: Message, folder: str) -> str:
+def file(message: Message, profile: Profile, folder: str) -> str:
     """Give where the text of a message lies that is not typed."""
-    return f"{folder}/{message.name}.md"
+    return f"{folder}/{profile.typing.file or f'{message.name}.md'}"
 
 
 def body(message: Message) -> str:
     """Give what is written there."""
     return f"Message {message.name} from {message.sender}:\n\n{clean(message.text)}\n"
+
+
+def is_returned(draft: str, message: Message) -> bool:
+    """Whether a draft is an earlier message, which its program put back when it was interrupted."""
+    found = _RETURNED.match(draft)
+    return found is not None and int(found[1]) < message.number
 
 
 def _formed(message: Message, profile: Profile) -> str:

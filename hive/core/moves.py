@@ -52,10 +52,14 @@ class Look:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paste:
-    """`line` is to be pasted, marked `mark`; before that `body` is written to `file`, if any."""
+    """`line` is to be pasted, marked `mark`; before that `body` is written to `file`, if any.
+
+    The keys `clear` come first, in the same moment.
+    """
 
     mark: str
     line: str
+    clear: tuple[str, ...] = ()
     file: str = ""
     body: str = ""
 

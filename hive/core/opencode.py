@@ -131,7 +131,8 @@ def alone(permission: Permission) -> dict[str, str]:
 
 def _permission(order: Order) -> dict[str, Any]:
     """Give what is asked for; the last rule that fits counts."""
-    return {**_rules(order.voice.permission, commands(order.hive)), "hive_*": "allow"}
+    rules = _rules(order.voice.permission, commands(order.hive))
+    return {**rules, "hive_*": "allow", "external_directory": {f"{order.folder}/*": "allow"}}
 
 
 def _rules(permission: Permission, hive: Iterable[str]) -> dict[str, Any]:

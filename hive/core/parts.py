@@ -34,6 +34,12 @@ def child_uid(task: Task, what: str, place: object = 1) -> str:
     return f"{task.uid}:{what}:{task.fence}:{place}"
 
 
+def opinion(task: Task) -> bool:
+    """Whether what its agent says is a vote or a review, which nobody reviews in turn."""
+    kind = task.uid.split(":")[-3:-2]
+    return task.apart or (task.parent > 0 and kind in ([REVIEW], [BALLOT]))
+
+
 def parts(task: Task, texts: Sequence[str]) -> list[New]:
     """Give the parts into which its agent splits a task.
 
@@ -99,7 +105,13 @@ def proposal(question: str, voters: Sequence[str], agree: int, uid: str, sender:
         raise WrongInput(what, fix="name more voters, or a smaller quorum")
     title = f"decide: {clean(question.strip().splitlines()[0])[:80]}"
     whole = Job(
-        text=question, title=title, kind="group", replicas=len(each), agree=agree, sender=sender
+        text=question,
+        title=title,
+        kind="group",
+        replicas=len(each),
+        agree=agree,
+        judge="vote",
+        sender=sender,
     )
     text = f"{question}\n\n{_VOTE}"
     votes = [

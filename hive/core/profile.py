@@ -49,12 +49,16 @@ class Typing:
 
     `form` is the line that is typed: `{mark}` is the message's mark, `{text}` its text.
     What is longer than `longest` characters, or has several lines, is given as a file and a line
-    that names it. `delay` is between the paste and Enter, `proof` how long its own evidence of
-    having taken it may take. `busy` is what becomes of text that is typed while it works.
+    that names it: one called `file` in the launch's folder, else one of its own. `delay` is
+    between the paste and Enter, `proof` how long its own evidence of having taken it may take.
+    `busy` is what becomes of text that is typed while it works. The keys `clear` empty its composer
+    where it puts a prompt that was interrupted back there.
     """
 
     form: str = "{mark} {text}"
     longest: int = 500
+    file: str = ""
+    clear: tuple[str, ...] = ()
     delay: float = 0.15
     proof: float = 5.0
     busy: Literal["queue", "steer", "lost"] = "lost"

@@ -170,6 +170,8 @@ class Typing(Table):
 
     form: Form = _TYPING.form
     longest: Count = _TYPING.longest
+    file: Text = _TYPING.file
+    clear: Texts = _TYPING.clear
     delay: Duration = _TYPING.delay
     proof: Time = _TYPING.proof
     busy: Literal["queue", "steer", "lost"] = _TYPING.busy

@@ -25,8 +25,10 @@ _STANCES: dict[str, Stance] = {
     **dict.fromkeys(("reject", "rejected", "rejects", "refuse", "refused", "no"), "reject"),
 }
 _QUORUM = re.compile(r"([0-9]{1,9})(?: ?/ ?([0-9]{1,9})| ?%)?")
-_NONE, _FAILED, _PASSED = "", "failed", "passed"
+_NONE, _FAILED, _PASSED = "", "\0failed", "\0passed"
 """The vote of who gave no answer, and of whose work did not pass or passed what judges it."""
+
+_SIGNS = "*_`'\".,:;!"
 
 _PLAIN_COPY: dict[str, Any] = {
     "replicas": 1,
@@ -85,9 +87,9 @@ def copies(new: New) -> list[New]:
 def verdict(group: Task, copies: Sequence[Task], ballots: Iterable[Task] = ()) -> Verdict:
     """Say what the copies come to, as soon as no later answer can change it.
 
-    By `result` equal answers agree; by `check` those that are done do; by `vote` the first words
-    of their answers do (approve, reject). Where a jury votes, `ballots` are its tasks, each with
-    a copy as its `parent`, and the copies agree that more than half of their ballots approve.
+    By `result` equal answers agree; by `check` those that are done do; by `vote` the words do that
+    they begin with (`word` reads them). Where a jury votes, `ballots` are its tasks, each with a
+    copy as its `parent`, and the copies agree that more than half of their ballots approve.
     """
     need, total = needed(group.job), max(group.job.replicas, len(copies))
     votes, still = _votes(group.job, copies, list(ballots))
@@ -97,7 +99,7 @@ def verdict(group: Task, copies: Sequence[Task], ballots: Iterable[Task] = ()) -
         if counts[one.answer] >= need:
             return _accepted(votes, one.answer, total)
     if max(counts.values(), default=0) + still < need:
-        why = f"no quorum: {need} of {total} had to agree; {_spread(votes)}"
+        why = f"no quorum: {need} of {total} had to agree; {_spread(votes, group.job)}"
         return Verdict(settled=True, result="", why=why)
     answered = sum(one.answer != _NONE for one in votes)
     why = f"{answered} of {total} have answered, {need} must agree"
@@ -145,7 +147,14 @@ def digest(text: str) -> str:
 def stance(text: str) -> Stance:
     """Read a vote: the first word of an answer; "" for any other word."""
     first = text.split(maxsplit=1)[:1]
-    return _STANCES.get(first[0].strip("*_`'\".,:;!").lower(), "") if first else ""
+    return _STANCES.get(first[0].strip(_SIGNS).lower(), "") if first else ""
+
+
+def word(text: str) -> str:
+    """Read a vote: a stance, or any other word that stands alone, or before a colon; else ""."""
+    first, *more = text.split(maxsplit=1) or [""]
+    alone = not more or first.rstrip(_SIGNS.replace(":", "")).endswith(":")
+    return stance(text) or (first.strip(_SIGNS).casefold() if alone else "")
 
 
 def _check(job: Job) -> None:
@@ -184,7 +193,7 @@ def _votes(job: Job, copies: Sequence[Task], ballots: list[Task]) -> tuple[list[
         if answer is None:
             still += 1
         elif who not in voted:
-            votes.append(_Vote(who=who, answer=answer, text=one.result))
+            votes.append(_Vote(who=who, answer=answer, text=answer if _spoken(job) else one.result))
             if answer != _NONE:
                 voted.add(who)
     return votes, still
@@ -199,9 +208,14 @@ def _answer(job: Job, copy: Task, ballots: list[Task]) -> str | None:
     if job.judge == "check":
         return _PASSED
     if job.judge == "vote":
-        return _approved(copy, ballots) if job.jury else stance(copy.result)
+        return _approved(copy, ballots) if job.jury else word(copy.result)
     empty = not copy.result.strip() and copy.job.kind != "run"  # a command may print nothing
     return _NONE if empty else digest(copy.result)
+
+
+def _spoken(job: Job) -> bool:
+    """Whether a vote is a word, which may be said."""
+    return job.judge == "vote" and not job.jury
 
 
 def _approved(copy: Task, ballots: list[Task]) -> str | None:
@@ -220,20 +234,20 @@ def _approves(ballot: Task) -> bool:
 def _accepted(votes: Sequence[_Vote], answer: str, total: int) -> Verdict:
     agreed = [one for one in votes if one.answer == answer]
     others = [one.who for one in votes if one.answer not in {answer, _NONE}]
-    result = answer if answer in _STANCES else agreed[0].text
+    result = agreed[0].text
     why = f"{len(agreed)} of {total} agree: {_names(one.who for one in agreed)}"
     if others:
         why += f"; not so {_names(others)}"
     return Verdict(settled=True, result=result or "done", why=why, dissenters=tuple(others))
 
 
-def _spread(votes: Sequence[_Vote]) -> str:
+def _spread(votes: Sequence[_Vote], job: Job) -> str:
     """Say who gave which answer: those that are texts are numbered."""
-    known = {_NONE: "no answer", _FAILED: _FAILED, _PASSED: _PASSED}
+    known = {_NONE: "no answer", _FAILED: "failed", _PASSED: "passed"}
     said: dict[str, list[str]] = {}
     for one in votes:
         said.setdefault(one.answer, []).append(one.who)
-    texts = [one for one in said if one not in known and one not in _STANCES]
+    texts = [one for one in said if one not in known and not _spoken(job)]
     labels = {**known, **{one: f"answer {place}" for place, one in enumerate(texts, 1)}}
     return "; ".join(f"{labels.get(one, one)}: {_names(who)}" for one, who in said.items())
 

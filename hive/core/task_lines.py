@@ -7,7 +7,8 @@ A file has one task a line, as JSON. Its tasks need one another by `key` or `nam
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +20,16 @@ if TYPE_CHECKING:
     from hive.core.rules import Rules
     from hive.core.workflow_model import Line
 
+_CALLED = re.compile(r'"(?:key|name)"\s*:\s*"([^"\\]+)"')
+
 SHOWN = 20
 """How many wrong lines are named; the others are counted."""
 
 OPTIONS = {"prompt": "TEXT", "skills": "--skill", "locks": "--lock"}
 """What options are called that aren't called like their key."""
+
+KNOWN = ("agree", "replicas", "jury", "check", "cache")
+"""The keys that a mistake in another one may name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +63,7 @@ def one(table: Mapping[str, Any]) -> Line:
     line, wrongs = _line(table, 0)
     if line is None:
         what = "; ".join(wrong.what for wrong in wrongs)
-        for key in table:
+        for key in {*table, *KNOWN}:
             what = what.replace(f"`{key}`", f"`{OPTIONS.get(key, f'--{key}'.replace('_', '-'))}`")
         raise WrongInput(what, fix="hive task add --help")
     return line
@@ -73,6 +79,7 @@ def read(
     """
     found: dict[int, Line] = {}
     wrongs: list[Wrong] = []
+    lost: set[str] = set()
     for number, text in enumerate(texts, 1):
         if not text.strip():
             continue
@@ -80,7 +87,9 @@ def read(
         wrongs += more
         if line is not None:
             found[number] = line
-    needs = _resolved(found, wrongs)
+        else:
+            lost.update(_CALLED.findall(text))
+    needs = _resolved(found, lost, wrongs)
     if wrongs:
         raise _refusal(wrongs, name)
     order = _ordered(needs, name)
@@ -93,9 +102,24 @@ def _new(number: int, line: Line, needs: Sequence[int | str], around: Around, ui
     return New(uid=f"{uid}:{number}", job=job, needs=wanted, idem=line.key or "", held=around.held)
 
 
+class _TwiceError(Exception):
+    """A key that stands twice in one line."""
+
+
+def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Give what an object of JSON holds; raises _TwiceError."""
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        names = [key for key, _ in pairs]
+        raise _TwiceError(next(key for key in names if names.count(key) > 1))
+    return table
+
+
 def _parsed(text: str, given: Mapping[str, Any], number: int) -> tuple[Line | None, list[Wrong]]:
     try:
-        table = json.loads(text)
+        table = json.loads(text, object_pairs_hook=_once)
+    except _TwiceError as error:
+        return None, [Wrong(number=number, what=f"`{error}` is there twice")]
     except (ValueError, RecursionError) as error:
         what = str(error).partition(": line ")[0]
         return None, [Wrong(number=number, what=f"this is not JSON: {what[:1].lower()}{what[1:]}")]
@@ -120,8 +144,13 @@ def _line(table: Mapping[str, Any], number: int) -> tuple[Line | None, list[Wron
         return None, [Wrong(number=number, what=what) for what in (*said, *whole)]
 
 
-def _resolved(found: Mapping[int, Line], wrongs: list[Wrong]) -> dict[int, list[int | str]]:
-    """Give what each line needs: the numbers of other lines, or names of tasks that there are."""
+def _resolved(
+    found: Mapping[int, Line], lost: Collection[str], wrongs: list[Wrong]
+) -> dict[int, list[int | str]]:
+    """Give what each line needs: the numbers of other lines, or names of tasks that there are.
+
+    `lost` is what bad lines are called: that they are bad is said once.
+    """
     called: dict[str, list[int]] = {}
     for number, line in found.items():
         for word in {line.key, line.name} - {None}:
@@ -132,7 +161,7 @@ def _resolved(found: Mapping[int, Line], wrongs: list[Wrong]) -> dict[int, list[
             what = f"`key` `{line.key}` is that of line {first} already"
             wrongs.append(Wrong(number=number, what=what))
     return {
-        number: [_need(word, number, called, wrongs) for word in line.needs]
+        number: [_need(word, number, called, wrongs) for word in line.needs if word not in lost]
         for number, line in found.items()
     }
 

@@ -13,6 +13,13 @@ from hive.errors import HiveError
 
 def retry(task: Task, why: str, now: float) -> Change:
     """Begin a task anew that is over or held; one that waits for its next attempt has it now."""
+    if task.state is State.LEASED:
+        short = task.agent.split("/", 1)[-1]
+        fix = f"wait, or: hive task cancel {task.name}"
+        raise HiveError(f"{task.name} is with {short}", fix=fix)
+    if task.state in {State.WAITING, State.READY}:
+        fix = f"hive why {task.name}"
+        raise HiveError(f"{task.name} is {task.state}: there is nothing to try again", fix=fix)
     if task.state is State.FAILED:
         return transitions.ready(task, because("tried again at once", why), now)
     return transitions.retried(task, because("begun anew", why), now)

@@ -16,6 +16,7 @@ from hive.core.conditions import ATTRIBUTES, templated
 from hive.core.mistakes import Wrong
 from hive.core.positions import Path
 from hive.core.spec import Agent
+from hive.core.tasks import Job
 from hive.core.work_words import HOWS, agent_id
 from hive.core.workflow import Definition, Spot, guards, order, spots
 from hive.errors import WrongInput
@@ -226,21 +227,26 @@ def unmatched(definition: Definition, agents: Iterable[Agent]) -> Iterator[str]:
     """Say which tasks nobody of these agents may have, as things are; parameters may change it."""
     known = list(agents)
     for step in definition.steps:
-        job = step.job
-        texts = (job.team, job.role, job.agent, *job.skills)
-        if job.kind == "barrier" or not any(texts) or any(map(templated, texts)):
-            continue
-        who = agent_id(job.agent, job.team, job.project)
-        fit = (
-            job.team in {"", one.team}
-            and job.role in {"", one.role}
-            and who in {"", one.id}
-            and set(job.skills) <= set(one.skills)
-            for one in known
-        )
-        if not any(fit):
-            asked = {"team": job.team, "role": job.role, "agent": job.agent}
-            wants = [f"{key} `{word}`" for key, word in asked.items() if word]
-            wants += [f"skill `{one}`" for one in job.skills]
-            told = ", ".join(wants)
+        told = "" if step.job.kind == "barrier" else unmet(step.job, known)
+        if told:
             yield f"workflow `{definition.name}`: nobody may have `{step.key}`, which wants {told}"
+
+
+def unmet(job: Job, agents: Iterable[Agent]) -> str:
+    """Say what a task wants that none of these agents is; "" where one may have it."""
+    texts = (job.team, job.role, job.agent, *job.skills)
+    if not any(texts) or any(map(templated, texts)):
+        return ""
+    who = agent_id(job.agent, job.team, job.project)
+    fit = (
+        job.team in {"", one.team}
+        and job.role in {"", one.role}
+        and who in {"", one.id}
+        and set(job.skills) <= set(one.skills)
+        for one in agents
+    )
+    if any(fit):
+        return ""
+    asked = {"team": job.team, "role": job.role, "agent": job.agent}
+    wants = [f"{key} `{word}`" for key, word in asked.items() if word]
+    return ", ".join((*wants, *(f"skill `{one}`" for one in job.skills)))

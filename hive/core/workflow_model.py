@@ -140,6 +140,9 @@ class Line(Asked):
     """One line of a `tasks.jsonl`, or one task alone."""
 
     name: Text | None = Field(None, description="What people call it; without it, its first line.")
+    delay: Time | None = Field(
+        None, description="How long after it was added it may be handed out first."
+    )
     key: Text | None = Field(
         None, description="Your own name for it: asked for again, it is not added again."
     )
@@ -278,6 +281,7 @@ def task_job(
         jury=table.jury or "",
         cache=table.cache or 0.0,
         cache_files=table.cache_files,
+        after=now + table.delay if isinstance(table, Line) and table.delay else 0.0,
         when=(table.when or "") if isinstance(table, Task) else "",
         on_failure=table.on_failure,
         directory=table.directory or "",

@@ -15,8 +15,10 @@ import pytest
 
 from hive.adapters import doctor, groups, scan
 from hive.adapters.doctor import Finding, examine
+from hive.adapters.queue import Queue
 from hive.adapters.state import NodeLock, State
 from hive.adapters.store import Event, Store
+from hive.core.tasks import Job, New
 from tests.conftest import Corner, eventually
 
 HERE = Path(sysconfig.get_path("scripts"))
@@ -166,6 +168,17 @@ def test_a_damaged_store_is_told(corner: Corner, state):
 
     assert wrong.ok is False
     assert "emergency-cleanup" in wrong.fix
+
+
+def test_the_queue_is_opened_and_said_where_it_lies(corner: Corner, state):
+    with Queue.open(state.queue()) as queue:
+        queue.add([New(uid="u", job=Job(text="a"))])
+
+    assert about(look(corner), "the queue of work opens", "1 task", str(state.work)).ok
+
+    for file in state.root.glob("work.db*"):
+        file.write_bytes(b"not a database at all " * 400)
+    assert about(bad(look(corner)), "database").fix
 
 
 def test_a_supervisor_that_hangs_is_told(corner: Corner, state):

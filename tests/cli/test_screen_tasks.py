@@ -73,8 +73,23 @@ def test_a_list_is_one_line_a_task_with_its_reason():
 def test_a_list_in_which_nothing_stands_says_so():
     some, none = taskviews.listing([], {"done": 3}, {}), taskviews.listing([], {}, {})
 
-    assert drawn(screen_tasks.listing(some, NOON)) == ["no such task: 3 done"]
+    assert drawn(screen_tasks.listing(some, NOON)) == ["none of these; in all: 3 done"]
     assert drawn(screen_tasks.listing(none, NOON))[0].startswith("there are no tasks: `hive task")
+
+
+def test_what_is_kept_back_says_until_when():
+    later = taskviews.detail(replace(READY, due=NOON + 3600))
+
+    assert ": not before Nov 14 " in drawn(screen_tasks.story(later, NOON))[0]
+    assert drawn(screen_tasks.story(later, NOON + 3601))[0].endswith(": added")
+
+
+def test_a_text_that_is_one_very_long_line_is_cut():
+    long = taskviews.detail(replace(READY, job=Job(text="word " * 5000)))
+
+    lines = drawn(screen_tasks.story(long, NOON))
+
+    assert len(lines) < 40 and "more characters: `hive task show t-12 --json`" in " ".join(lines)
 
 
 def test_the_dead_have_the_reason_of_each_attempt():

@@ -6,6 +6,7 @@ import io
 import json
 import sys
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -85,6 +86,31 @@ def test_a_task_is_added_with_all_that_its_options_say(supervisor, capsys):
     assert out == "t-12  ready\n" and "hive why t-12" in err
 
 
+def test_moments_may_be_said_as_such(supervisor):
+    supervisor.answers["add_tasks"] = added()
+
+    noon = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
+    after, deadline = noon + timedelta(days=1), noon + timedelta(days=2)
+    words = ["--deadline", deadline.isoformat(), "--delay", after.isoformat()]
+    assert hot.run(["task", "add", "a", *words]) == 0
+
+    job, _ = sent(supervisor)
+    wanted = (after.timestamp(), deadline.timestamp())
+    assert (job.after, job.deadline) == pytest.approx(wanted, abs=30)
+
+
+def test_what_nobody_here_may_have_is_taken_and_said(supervisor, state, capsys):
+    (state.parent / "hive.toml").write_text('project = "Shop"\n[teams.a.agents.b]\nrun = "sh"\n')
+    supervisor.answers["add_tasks"] = added()
+
+    assert hot.run(["task", "add", "a", "--team", "a", "--skill", "sql"]) == 0
+    assert hot.run(["task", "add", "a", "--team", "a"]) == 0
+
+    out, err = capsys.readouterr()
+    assert out == "t-12  ready\n" * 2
+    assert err.count("no agent of hive.toml has") == 1 and "has team `a`, skill `sql`:" in err
+
+
 def test_a_command_and_copies_are_added(supervisor):
     supervisor.answers["add_tasks"] = added()
 
@@ -139,7 +165,11 @@ def test_the_project_is_that_of_the_file_here(supervisor, state):
         pytest.param(["a", "--judge", "luck"], "`--judge` must be one of", id="judge"),
         pytest.param(["a", "--agree", "2"], "wants `--agree` 2 of", id="agree"),
         pytest.param(["a", "--file", "b"], "there is a text and a `--file`", id="file and text"),
+        pytest.param(["a", "--agree", "2"], "of `--replicas` 1", id="not asked for"),
         pytest.param(["--file", "nowhere"], "nowhere: can't read it", id="no file"),
+        pytest.param(["Fix", "it"], "put the text into quotes", id="no quotes"),
+        pytest.param(["a", "--needs", "r-3"], "hive workflow show r-3", id="a run"),
+        pytest.param(["a", "--delay", "2001-01-01"], "2001-01-01` is over", id="over"),
     ],
 )
 def test_what_can_not_be_is_refused_before_anything_is_asked(supervisor, capsys, words, said):
@@ -287,6 +317,20 @@ def test_every_bad_line_is_named_at_once():
         "`needs` names `nobody`", "`key` `k` is that of line 7", "`priority` must be one of",
     )  # fmt: skip
     assert all(one.startswith(start) for one, start in zip(said, starts, strict=True)), said
+
+
+def test_what_a_bad_line_is_called_is_not_missed_by_the_others():
+    bad = [
+        '{"prompt": "a", "key": "k"',
+        '{"prompt": "b", "prompt": "c"}',
+        '{"run": "d", "needs": ["k"]}',
+    ]
+
+    with pytest.raises(WrongInput) as caught:
+        task_lines.read(bad, "x", {}, AROUND, "u")
+
+    first, second = caught.value.what.splitlines()
+    assert first.startswith("x:1: this is not JSON") and second == "x:2: `prompt` is there twice"
 
 
 def test_of_very_many_bad_lines_the_rest_is_counted():

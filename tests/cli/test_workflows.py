@@ -177,7 +177,8 @@ def test_the_workflows_that_can_be_run_are_the_files_and_hives(toml, capsys):
     assert files.template("nightly", "workflows").splitlines()[3] in out.splitlines()
 
 
-def test_a_schedule_is_added_listed_paused_and_removed(supervisor, toml, capsys):
+def test_a_schedule_is_added_listed_paused_and_removed(supervisor, toml, capsys, monkeypatch):
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
     nightly = Schedule(project="Shop", name="nightly", cron="0 2 * * *", workflow="ship")
     for verb in ("add_schedule", "schedules", "pause_schedule", "drop_schedule"):
         supervisor.answers[verb] = taskviews.schedules([nightly])
@@ -190,11 +191,20 @@ def test_a_schedule_is_added_listed_paused_and_removed(supervisor, toml, capsys)
     (_, first), _, *others = supervisor.asked
     assert first["definition"]["name"] == "ship"
     assert first["values"] == {
-        "project": "Shop", "name": "nightly", "cron": "0 2 * * *", "zone": "", "workflow": "ship",
-        "params": {"version": "1"}, "missed": "all", "sender": "a person",
+        "project": "Shop", "name": "nightly", "cron": "0 2 * * *", "zone": "Asia/Tokyo",
+        "workflow": "ship", "params": {"version": "1"}, "missed": "all", "sender": "a person",
     }  # fmt: skip
     assert [args.get("paused") for _, args in others] == [True, False, None]
-    assert capsys.readouterr().out.splitlines()[-1] == "`nightly` runs no more"
+    out, err = capsys.readouterr()
+    assert out.splitlines()[-1] == "`nightly` runs no more"
+    assert "its times are in Asia/Tokyo, as this machine's clock" in err
+
+
+def test_a_schedule_that_lacks_a_parameter_is_refused_at_once(supervisor, toml, capsys):
+    assert hot.run(["schedule", "add", "a", "--cron", "@daily", "--workflow", "ship"]) == 2
+
+    assert "needs `version`" in capsys.readouterr().err
+    assert supervisor.asked == []
 
 
 def test_what_to_do_about_missed_times_is_one_of_three(supervisor, capsys):

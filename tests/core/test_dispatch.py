@@ -75,7 +75,7 @@ def test_one_task_goes_to_the_one_who_may():
 
     (grant,) = decision.grants
     assert (grant.task.number, grant.agent, grant.launch) == (1, "p/a/y", "y-1")
-    assert grant.why == "nobody else may have it now"
+    assert grant.why == "the only one free that may have it"
     assert decision.waits == {}
 
 

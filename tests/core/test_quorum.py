@@ -17,6 +17,7 @@ from hive.core.quorum import (
     needed,
     stance,
     verdict,
+    word,
 )
 from hive.core.tasks import Job, New, State, Task, Want
 from hive.errors import WrongInput
@@ -198,6 +199,24 @@ def answers(*given_, kind="prompt"):
             "",
             "no quorum: 3 of 4 had to agree; approve: back/a; reject: back/b; no answer: back/c",
             id="undecided",
+        ),
+        pytest.param(
+            4,
+            {"judge": "vote"},
+            [("a", "blue: it is calm"), ("b", "**Blue**"), ("c", "red"), ("d", "blue.")],
+            True,
+            "blue",
+            "3 of 4 agree: back/a, back/b, back/d; not so back/c",
+            id="a word that was asked for",
+        ),
+        pytest.param(
+            2,
+            {"judge": "vote"},
+            [("a", "failed"), ("b", "passed")],
+            True,
+            "",
+            "no quorum: 2 of 2 had to agree; failed: back/a; passed: back/b",
+            id="words that hive uses itself",
         ),
     ],
 )
@@ -499,3 +518,18 @@ def test_any_text_is_an_answer(text):
 )
 def test_a_vote_is_the_first_word(text, expected):
     assert stance(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Yes, ship it", "approve"),
+        ("Blue.", "blue"),
+        ("`blue`: it is calm", "blue"),
+        ("**blue:** it is calm", "blue"),
+        ("blue is calm", ""),
+        (" ", ""),
+    ],
+)
+def test_a_vote_may_be_another_word(text, expected):
+    assert word(text) == expected

@@ -165,6 +165,7 @@ def test_what_runs_is_ended_before_a_task_is_cancelled():
         (wishes.retry, at(State.READY), "can't become waiting"),
         (wishes.cancel, at(State.DONE), "is done already"),
         (wishes.hold, LEASED, "is with t/a already"),
+        (wishes.retry, LEASED, "is with t/a"),
         (wishes.release, at(State.READY), "is ready, not held"),
     ],
 )

@@ -366,6 +366,10 @@ def test_a_line_of_a_file_of_tasks_is_a_job():
     assert task_job(Line.model_validate({"run": "make"})).kind == "run"
 
 
+def test_a_line_may_be_kept_back():
+    assert task_job(Line.model_validate({"run": "make", "delay": "5m"}), now=1000.0).after == 1300.0
+
+
 def test_a_line_can_not_have_another_task_run_when_it_fails():
     with pytest.raises(ValueError, match="its `on_failure` must be `stop` or `continue`"):
         Line.model_validate({"run": "make", "on_failure": "undo"})
@@ -375,7 +379,7 @@ def test_a_task_and_a_line_share_what_any_task_may_say():
     shared = set(Asked.model_fields)
 
     assert set(Task.model_fields) - shared == {"name", "when"}
-    assert set(Line.model_fields) - shared == {"name", "key"}
+    assert set(Line.model_fields) - shared == {"name", "key", "delay"}
 
 
 def test_the_schema_has_every_key_of_a_task():

@@ -133,8 +133,8 @@ class Door(BaseHTTPRequestHandler):
             self.connection.close()
             return
         words, delay = _words(said)
-        if said.verb == "hang":
-            time.sleep(float(said.text or 600))
+        if said.verb in {"hang", "late"}:
+            time.sleep(float(said.text.partition(" ")[0] or 600))
         if stream:
             self._stream(speaks.events(body, words, said.call), delay)
         else:

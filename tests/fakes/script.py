@@ -4,9 +4,11 @@ The newest user message scripts it, one directive a round (a round ends with a t
 
     FAKE:text TEXT        FAKE:slow SECONDS TEXT    FAKE:sh COMMAND      FAKE:tool NAME JSON
     FAKE:http STATUS [xN] FAKE:toolong              FAKE:hang SECONDS    FAKE:drop
+    FAKE:late SECONDS COMMAND
 
 They stand apart by newlines or `;;`; in what is answered `\\n` is a new line. Without one the
-answer is an echo of what was said.
+answer is an echo of what was said. A message of hive's that lies in a file is read first, then by
+hive's command where that was refused, and what stands there is done.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ Json = dict[str, Any]
 Tools = dict[str, Json]
 
 _DIRECTIVE = re.compile(
-    r"FAKE:(text|slow|sh|tool|http|toolong|hang|drop)\b[ \t]*(.*?)(?=;;|\n|FAKE:|$)"
+    r"FAKE:(text|slow|sh|late|tool|http|toolong|hang|drop)\b[ \t]*(.*?)(?=;;|\n|FAKE:|$)"
 )
 _NOT_SAID = re.compile(
     r"\s*(<(system-reminder|environment_context|user_instructions|session_context|local-command)"
@@ -33,6 +35,10 @@ _TITLE = re.compile(
     r"|topic of (this|the) conv"
 )
 _MARK = re.compile(r"\[hive m-\d+\]")
+_IN_A_FILE = re.compile(r"\[hive (m-\d+)\] Read (\S+)")
+READERS = ("Read", "read", "read_file")
+"""How the tools are called that read a file; who has none uses its shell."""
+
 SHELLS = (
     "Bash", "bash", "exec_command", "shell_command", "shell", "local_shell", "run_shell_command",
     "Shell", "terminal", "execute_bash", "execute_command", "run_command", "process",
@@ -78,6 +84,8 @@ class Reply:
         """The tool that is called, None where there is none."""
         if self.verb == "sh":
             return _shell(self.text, self.tools)
+        if self.verb == "late":
+            return _shell(self.text.partition(" ")[2], self.tools)
         if self.verb == "tool":
             name, _, given = self.text.partition(" ")
             return _named(name, json.loads(given or "{}"), self.tools)
@@ -93,17 +101,38 @@ def reply(turns: list[Turn], tools: Tools, system: str) -> Reply:
     about = f"{system} {user[:200]}" if tools else f"{system} {_spoken(turns)}"
     if _TITLE.search(about):
         return Reply(verb="text", text="fake title", user="(title)", tools=tools)
-    script = _DIRECTIVE.findall(said)
-    rounds = sum(one.who == "tool" for one in turns[begin + 1 :])
+    results = [one.text for one in turns[begin + 1 :] if one.who == "tool"]
+    script, rounds = _script(said, results, tools), len(results)
     if rounds < len(script):
         verb, text = script[rounds]
-        if verb in {"sh", "tool"} and not tools:
+        if verb in {"sh", "late", "tool"} and not tools:
             verb, text = "text", f"(no tools offered) {text}"
         return Reply(verb=verb, text=text.strip(), user=user, tools=tools, marks=marks)
     last = turns[-1] if turns else Turn(who="user", text="")
     echo = f"ECHO[{zlib.crc32(user.encode()):08x}] {user.strip()[:60]}".replace("\n", " ")
     text = f"TOOLRESULT {last.text[-200:].strip()}" if last.who == "tool" else echo
     return Reply(verb="text", text=text, user=user, tools=tools, marks=marks)
+
+
+def _script(said: str, results: list[str], tools: Tools) -> list[tuple[str, str]]:
+    """Give what is to be done, one directive a round, as far as it is known by now."""
+    script, lies = _DIRECTIVE.findall(said), _IN_A_FILE.search(said)
+    if script or not lies:
+        return script
+    name, path = lies.groups()
+    ways = [_reading(path, tools), ("sh", f"hive task show {name}")]
+    for rounds, result in enumerate(results[: len(ways)], 1):
+        if f"{name} from " in result:
+            return [*ways[:rounds], *_DIRECTIVE.findall(result)]
+    return ways
+
+
+def _reading(path: str, tools: Tools) -> tuple[str, str]:
+    """Give the directive that reads a file."""
+    name = next((one for one in READERS if one in tools), "")
+    known: Json = tools.get(name, {}).get("properties", {})
+    key = next((one for one in known if "path" in one.lower()), "")
+    return ("tool", f"{name} {json.dumps({key: path})}") if key else ("sh", f"cat {path}")
 
 
 def _newest(turns: list[Turn]) -> int:
