@@ -59,10 +59,10 @@ class Faults:
         known = self._known.get(what)
         return known.why if known else ""
 
-    def lasts(self, what: str, now: float) -> bool:
-        """Whether a thing can't be gone on with, by a bug, and has not been for long."""
-        known = self._known.get(what)
-        return bool(known and known.bug and not 0 <= now - known.since < LASTING)
+    def lasting(self, now: float) -> list[str]:
+        """Name what can't be gone on with by a bug, and has not been for long."""
+        found = self._known.items()
+        return [what for what, one in found if one.bug and not 0 <= now - one.since < LASTING]
 
     def forget(self, what: str) -> None:
         """Know no more of a thing."""

@@ -49,7 +49,7 @@ class Handout:
     """Decides who gets what, and has them get it.
 
     `waits` says why each task that was looked at was given to nobody, `needy` are those of them
-    that need a lock, `stuck` those that can't even be looked at.
+    that need a lock.
     """
 
     def __init__(self, queue: Queue, team: Team, rest: Rest) -> None:
@@ -58,7 +58,6 @@ class Handout:
         self._parts = rest
         self.waits: dict[int, str] = {}
         self.needy: list[Task] = []
-        self.stuck: list[Task] = []
         self._last: dict[str, tuple[str, ...]] = {}
         self._turn = 0
         self._given: Mapping[str, tuple[float, float]] = {}
@@ -108,15 +107,13 @@ class Handout:
 
     def _looked_at(self, ready: Sequence[Task], now: float) -> list[Task]:
         """Give those ready tasks that are to be handed out."""
-        self.waits, self.stuck, left = {}, [], []
+        self.waits, left = {}, []
         faults = self._parts.faults
         for task in ready:
             why: str | None = ""
             with faults.apart(task.name, now):
                 why = self._parts.savings.spare(task, now)
-            if faults.lasts(task.name, now):
-                self.stuck.append(task)
-            elif why is None:
+            if why is None:
                 left.append(task)
             else:
                 self.waits[task.number] = why or faults.why(task.name)

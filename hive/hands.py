@@ -101,7 +101,7 @@ class Hands:
         """Take back what an agent was told of a lease that is over."""
         self._seen.pop(task.lease, None)
         for one in self._talks.outbox.of(task.agent):
-            if one.lease == task.lease:
+            if one.lease == task.lease and one.stage is not Stage.TYPED:  # else it stays there
                 after = replace(one, stage=Stage.WITHDRAWN, reason=why, since=now)
                 self._talks.outbox.change(after, why)
         self._ring(task.agent)

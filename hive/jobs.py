@@ -321,17 +321,13 @@ def each(
 
 def run_record(queue: Queue, run: Run, waits: Mapping[int, str]) -> Record:
     """Tell all of a run: its tasks, what each needs, and how long agents had it."""
-    found, now = queue.tasks(run=run.number, limit=MOST), queue.now()
-    stories = queue.stories(run.number)
     return taskviews.run_record(
         run,
-        found,
+        queue.tasks(run=run.number, limit=MOST),
         queue.edges(run.number),
         waits,
-        spent={
-            one: taskviews.spent(story, now) for one, story in queue.stories(run.number).items()
-        },
-        now=now,
+        spent=queue.spent(run.number),
+        now=queue.now(),
     )
 
 

@@ -22,7 +22,7 @@ from hive.adapters.typist import Typist
 from hive.core import gate
 from hive.core.delivery import LATE, UNHEARD
 from hive.core.hearing import hear
-from hive.core.lines import line as typed_line
+from hive.core.lines import formed
 from hive.core.messages import HIVE, OVER, Message, Stage
 from hive.core.moves import Seat
 from hive.core.signs import Sign, Source, Turn, mark
@@ -249,6 +249,14 @@ class Outbox:
         if self._posted:
             self.due = min(self.due, now + POSTING)
 
+    def interrupt(self, agent: str, line: Line) -> bool:
+        """Have a program that is posted to end its turn; gives whether it is one."""
+        if line.profile.wiring != POSTED:
+            return False
+        work = partial(_aborted, line.folder, line.ear.session)
+        self._errands.do((agent, 0), work)  # what comes of it shows in its records
+        return True
+
     def close(self) -> None:
         """Wait for nothing any more."""
         self._errands.close()
@@ -305,7 +313,7 @@ class Outbox:
                 self.change(replace(one, reason=closed), closed)
             self.due = min(self.due, now + AGAIN)
             return
-        text = typed_line(one, line.profile, str(line.folder))
+        text = formed(one, line.profile)
         self._posted[one.number] = now
         work = partial(_posted, line.folder, line.ear.session, text)
         self._errands.do((agent, one.number), work)
@@ -353,6 +361,12 @@ def _posted(folder: Path, session: str, text: str) -> None:
     """Post a prompt, in a conversation that is begun where there is none yet."""
     at = opencode.door(folder)
     opencode.prompt(at, session or opencode.begin(at), text, PATIENCE)
+
+
+def _aborted(folder: Path, session: str) -> None:
+    """End the turn of a conversation, where there is one."""
+    if session:
+        opencode.abort(opencode.door(folder), session, PATIENCE)
 
 
 def _submitted(one: Message, launch: str, now: float, proof: str) -> Message:

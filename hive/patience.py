@@ -75,6 +75,7 @@ class Says(Protocol):
     def recall(  # noqa: D102
         self, agent: str, texts: Collection[str], why: str, now: float, stages: Collection[Stage]
     ) -> None: ...
+    def interrupt(self, agent: str, line: Line) -> bool: ...  # noqa: D102
 
 
 class Asks(Protocol):
@@ -180,7 +181,9 @@ class Patience:
             self.interrupt(agent, line, now)
 
     def interrupt(self, agent: str, line: Line, now: float) -> None:
-        """Press the keys that end what an agent is doing."""
+        """Have an agent end what it is doing: as it is posted to, or by its keys."""
+        if self._outbox.interrupt(agent, line):
+            return
         memory, keys = line.memory, line.profile.stall.interrupt
         try:
             why = self._typist.keys(memory.socket, memory.pane, line.launch, keys)

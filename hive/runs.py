@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -29,7 +30,11 @@ TRIES = 5
 """How often a person's wish is tried while others keep moving the same tasks."""
 
 _OPEN = tuple(one for one in State if one not in OVER)
+_UNDONE = tuple(one for one in State if one is not State.DONE)
 _T = TypeVar("_T")
+
+Apart = Callable[[str, float], AbstractContextManager[None]]
+"""Does something about one task so that what goes wrong with it stops no other."""
 
 
 class Runs:
@@ -42,6 +47,7 @@ class Runs:
         self._seen: int | None = None
         self._swept = 0.0
         self._left: set[int] = set()
+        self.apart: Apart = lambda _name, _now: nullcontext()
 
     def open(self, now: float) -> list[Run]:
         """Have all go on that can; gives the runs that have ended."""
@@ -187,43 +193,56 @@ class Runs:
 
     def _go_on(self, now: float) -> bool:
         """Decide once about all that waits; gives whether anything went on."""
-        looked, decided, asked = self._looked, [], False
+        looked, asked = self._looked, False
+        decided: list[tuple[Change, list[Task]]] = []
         self._looked = {}
         for task in self._queue.opening():
             if looked.get(task.number) == task.blocked:  # no further copy of it is over
                 self._looked[task.number] = task.blocked
                 continue
-            needs = self._queue.needs(task.number)
-            new = parts.wanted_ballots(task, needs)
-            if new:
-                self._queue.add(new)
-                asked = True
-                continue
-            scene = opening.Scene(
-                task=task,
-                needs=needs,
-                known=self._known(task),
-                chance=random.random(),  # noqa: S311 - jitter
-            )
-            change = opening.decide(scene, now)
-            if change is not None:
-                decided.append((change, needs))
-            elif task.job.kind == "group":
-                self._looked[task.number] = task.blocked
+            with self.apart(task.name, now):
+                asked = self._look_at(task, decided, now) or asked
         return self._written(decided, now) or asked
 
+    def _look_at(self, task: Task, decided: list[tuple[Change, list[Task]]], now: float) -> bool:
+        """Decide about one that waits; gives whether ballots were asked for."""
+        needs = self._queue.needs(task.number)
+        new = parts.wanted_ballots(task, needs)
+        if new:
+            self._queue.add(new)
+            return True
+        scene = opening.Scene(
+            task=task,
+            needs=needs,
+            known=self._known(task),
+            chance=random.random(),  # noqa: S311 - jitter
+        )
+        change = opening.decide(scene, now)
+        if change is not None:
+            decided.append((change, needs))
+        elif task.job.kind == "group":
+            self._looked[task.number] = task.blocked
+        return False
+
     def _written(self, decided: list[tuple[Change, list[Task]]], now: float) -> bool:
-        """Make all these moves at once; where one is out of date, each by itself."""
+        """Make all these moves at once; where one can't be made, each by itself."""
         try:
             with self._queue.batch():
                 for change, needs in decided:
                     self._write(change, needs, now)
-        except Superseded:
-            if len(decided) == 1:
+        except Exception as error:
+            if len(decided) > 1:
+                each = [self._alone(one, now) for one in decided]
+                return any(each)
+            if isinstance(error, Superseded):
                 return False
-            each = [self._written([one], now) for one in decided]
-            return any(each)
+            raise
         return bool(decided)
+
+    def _alone(self, one: tuple[Change, list[Task]], now: float) -> bool:
+        with self.apart(one[0].after.name, now):
+            return self._written([one], now)
+        return False
 
     def _write(self, change: Change, needs: Iterable[Task], now: float) -> None:
         """Make a move; a task that is over has no use for what was still made for it."""
@@ -275,7 +294,8 @@ class Runs:
         run = self._queue.run(number)
         if run is None or run.state != "running":
             return None
-        tasks = self._tasks(number)
+        opened, _ = self._queue.standing(number)
+        tasks = self._tasks(number, () if opened else _UNDONE)  # of what is over those say all
         changes = course.stopped(tasks, now)
         if changes:
             self._queue.change(changes)

@@ -2,17 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from hive.core.breaker import Breaker
-from hive.core.tasks import Task
+from hive.core.tasks import State, Task
 from hive.errors import HiveError
 from hive.views import Record, iso, short
 
+SHOWN = 20
+"""How many tasks of each kind are listed one by one."""
 
-def items(held: Iterable[Task], dead: Iterable[Task], breakers: Iterable[Breaker]) -> list[Record]:
-    """List them as `hive inbox` does, those first that keep others from going on."""
-    return [*map(_held, held), *map(_open, breakers), *map(_dead, dead)]
+
+def items(
+    held: Sequence[Task],
+    dead: Sequence[Task],
+    breakers: Iterable[Breaker],
+    counts: Mapping[str, int] | None = None,
+) -> list[Record]:
+    """List them as `hive inbox` does, those first that keep others from going on.
+
+    `counts` says how many tasks there are in each state, where not all of them are given.
+    """
+    kinds = (("held task", State.HELD, held), ("dead letter", State.DEAD, dead))
+    left = [(kind, state, (counts or {}).get(state, 0) - len(some)) for kind, state, some in kinds]
+    more = [_more(kind, state, many) for kind, state, many in left if many > 0]
+    return [*map(_held, held), *map(_open, breakers), *map(_dead, dead), *more]
+
+
+def _more(kind: str, state: str, many: int) -> Record:
+    return {
+        "id": state,
+        "kind": kind,
+        "agent": f"{many} more",
+        "asked": "to look at them, too",
+        "why": f"only {SHOWN} are listed one by one",
+        "since": None,
+        "meanwhile": "nobody works on them",
+        "answer": f"hive task list --state {state}",
+    }
 
 
 def resting(error: HiveError, since: float) -> Record:

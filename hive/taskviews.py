@@ -153,8 +153,8 @@ def run_record(
 ) -> Record:
     """Build a run's record, each task with what it needs.
 
-    `spent` is by number for how many seconds agents had each task, as `spent` below counts them
-    (None: nobody did); with it, and `now`, the record says how idle the run's agents were.
+    `spent` is by number for how many seconds agents had each task, all its leases together (None:
+    nobody has counted them); with it, and `now`, the record says how idle the run's agents were.
     """
     names = {one.number: one.name for one in tasks}
     counts = Counter(one.state.value for one in tasks if one.job.kind != "barrier")
@@ -177,18 +177,6 @@ def run_record(
             for one in tasks
         ],
     }
-
-
-def spent(story: Iterable[Step], now: float) -> float:
-    """Count for how many seconds agents had a task, by its story: all its leases together."""
-    total, since = 0.0, 0.0
-    for one in story:
-        leased = one.state == State.LEASED
-        if leased and not since:
-            since = one.at
-        elif since and not leased:
-            total, since = total + one.at - since, 0.0
-    return total + (now - since if since else 0.0)
 
 
 def run_listing(runs: Iterable[Run], counts: Mapping[int, Mapping[str, int]]) -> Record:

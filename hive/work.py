@@ -23,7 +23,7 @@ from hive.core.lateness import late
 from hive.core.rules import Rules
 from hive.core.rules import from_dict as rules_from
 from hive.core.spec import Agent
-from hive.core.tasks import MOVES, State, Task
+from hive.core.tasks import MOVES, State, Task, parsed
 from hive.core.transitions import CANCEL, LATE
 from hive.core.world import Memory
 from hive.faults import Faults
@@ -61,6 +61,7 @@ class Work:
         self._rules = dict(rules)
         self._hands = Hands(team.talks)
         self.faults = Faults(queue.where, self._tell_fault)
+        self.runs.apart = self.faults.apart
         self._rests = Rests()
         self.savings = Savings(queue, self._directory)
         around = Around(
@@ -142,6 +143,8 @@ class Work:
         self.mine = self._look_after(self.queue.leased(), now)
         with self.faults.apart("handing out work", now):
             self._hand_out(now, again=again)
+        for name in self.faults.lasting(now):
+            self._set_aside(name, now)
         return min(PULSE, max(0.01, min(moments) - now))
 
     def of(self, agent: str, launch: str = "") -> list[Task]:
@@ -166,9 +169,7 @@ class Work:
             after = task
             with self.faults.apart(task.name, now):
                 after = self._seen_to(task, before, now)
-            if self.faults.lasts(task.name, now):
-                self._set_aside(task, now)
-            elif after.state is State.LEASED and task.agent in self._team.wanted:
+            if after.state is State.LEASED and task.agent in self._team.wanted:
                 kept.append(after)
         kept = self._renew(kept, now)
         known = {task.lease for task in kept}
@@ -198,14 +199,14 @@ class Work:
             self._hands.forget(task, fresh.why, now)
         self._hands.over(task.lease)
 
-    def _set_aside(self, task: Task, now: float) -> None:
+    def _set_aside(self, name: str, now: float) -> None:
         """Have a person decide about a task that can't be gone on with."""
-        why = self.faults.why(task.name)
-        with self.faults.apart(f"{task.name} as it is set aside", now):
-            fresh = self.queue.task(task.number)
-            if fresh and fresh.lease == task.lease and State.HELD in MOVES[fresh.state]:
-                self.queue.change([transitions.held(fresh, why, now)])
-            self.faults.forget(task.name)
+        number, why = parsed(name), self.faults.why(name)
+        with self.faults.apart(f"{name}, as it is set aside", now):
+            task = self.queue.task(number) if number else None
+            if task and State.HELD in MOVES[task.state]:
+                self.queue.change([transitions.held(task, why, now)])
+            self.faults.forget(name)
 
     def _renew(self, kept: Sequence[Task], now: float) -> list[Task]:
         """Renew the leases of these tasks, where that is due; gives those that still have one."""
@@ -306,8 +307,6 @@ class Work:
             with self.faults.apart(task.name, now):
                 self._say(task.agent, "task", f"{task.name} begins: {task.job.name}")
                 self._hands.serve(task, fetches(self._team.wanted[task.agent].agent), now)
-        for task in self._handout.stuck:
-            self._set_aside(task, now)
 
     # what the parts ask
 

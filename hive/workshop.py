@@ -115,10 +115,11 @@ class Workshop:
             return [taskitems.resting(error, since)]
 
     def _listed(self, work: Work) -> list[dict[str, Any]]:
-        held = work.queue.tasks(states=[State.HELD], limit=100)
-        dead = work.queue.tasks(states=[State.DEAD], limit=20, newest=True)
+        held = work.queue.tasks(states=[State.HELD], limit=taskitems.SHOWN)
+        dead = work.queue.tasks(states=[State.DEAD], limit=taskitems.SHOWN, newest=True)
         open_ = [one for one in work.verifying.breakers.values() if one.state == "open"]
-        return taskitems.items(held, dead, open_)
+        many = max(len(held), len(dead)) == taskitems.SHOWN
+        return taskitems.items(held, dead, open_, work.queue.counts() if many else {})
 
     def close(self) -> None:
         """Give back everything; agents keep what they have."""

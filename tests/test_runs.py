@@ -474,3 +474,40 @@ def test_all_that_is_over_is_left_alone(hall):
 
     assert hall.queue.steps() == steps
     assert {one.state for one in hall.queue.tasks()} <= OVER
+
+
+def test_what_is_known_of_a_run_as_a_whole(both, eventually):
+    before = both.queue.last_step()
+    run = both.start(step("a"), step("b", "a", on_failure="continue"), step("c", kind="barrier"))
+    queue, number = both.queue, run.number
+    assert queue.running() == [number]
+    assert queue.standing(number) == (True, False)
+    assert queue.tallies([number, 99]) == {number: {"ready": 1, "waiting": 1}, 99: {}}
+    leased = both.lease(both.at("a"))
+    queue.change([transitions.progressed(leased, "half way", queue.now())])
+    assert queue.spent(number)[leased.number] >= 0
+    queue.change([transitions.failed(queue.task(leased.number), "no", None, queue.now())])
+    assert queue.standing(number) == (True, True)
+    assert eventually(lambda: queue.endings(before)[1]) == {(number, "dead")}
+    both.look()
+    assert queue.standing(number) == (False, True)
+    assert queue.running() == []
+    assert queue.endings(queue.last_step())[1] == set()
+    found = queue.runs(workflow="release", project="p")
+    assert [one.number for one in found] == [number]
+    assert queue.runs(workflow="other") == queue.runs(project="q") == []
+
+
+def test_what_agents_had_counts_as_long_as_they_had_it(hall):
+    first, _ = hall.queue.add([New(uid=uid, job=Job(text="do it"), run=1) for uid in "xy"])
+    leased = hall.lease(first)
+    hall.queue.change([transitions.failed(leased, "no", hall.queue.now(), hall.queue.now())])
+    hall.queue.wake()
+    hall.lease(hall.queue.task(first.number))
+    steps = hall.queue.story(first.number)
+    at = [one.at for one in steps]
+    now = hall.queue.now()
+    assert [one.state for one in steps] == ["ready", "leased", "failed", "ready", "leased"]
+    spent = hall.queue.spent(1)
+    assert list(spent) == [first.number]
+    assert at[2] - at[1] <= spent[first.number] - (now - at[4]) <= at[2] - at[1] + 1

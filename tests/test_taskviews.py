@@ -172,22 +172,6 @@ def test_of_a_run_that_nobody_measured_the_idle_share_is_unknown():
     assert record["run"]["idle"] is None and record["tasks"][0]["spent"] is None
 
 
-@pytest.mark.parametrize(
-    ("story", "seconds"),
-    [
-        pytest.param([], 0, id="nothing happened"),
-        pytest.param([Step(0, "ready"), Step(5, "leased"), Step(9, "done")], 4, id="once"),
-        pytest.param([Step(5, "leased"), Step(6, "leased"), Step(9, "done")], 4, id="on the way"),
-        pytest.param(
-            [Step(1, "leased"), Step(3, "failed"), Step(5, "ready"), Step(8, "leased")], 4,
-            id="twice, and it still has it",
-        ),
-    ],
-)  # fmt: skip
-def test_the_time_agents_had_a_task(story: Sequence[Step], seconds: float):
-    assert taskviews.spent(story, 10.0) == seconds
-
-
 def test_an_agent_is_told_what_the_worker_needs():
     record = taskviews.for_agent(replace(LEASED, text="rendered"))
 

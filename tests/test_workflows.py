@@ -217,6 +217,11 @@ class Floor(Shop):
         """Give a task of a run by its key."""
         return next(one["task"] for one in self.record(run)["tasks"] if one["key"] == key)
 
+    def ballot(self, run, copy):
+        """Give the jury's task about a copy of a task, once there is one."""
+        tasks = lambda: [one for one in self.record(run)["tasks"] if one["parent"] == copy]
+        return eventually(tasks)[0]["task"]
+
     def say(self, name, result, **more):
         """Speak for the agent that has a task, and give who it is."""
         agent = self.had(name)
@@ -400,14 +405,9 @@ def test_copies_are_judged_by_a_jury(floor):
     run = floor.begin("jury")
     copies = [floor.key(run, f"draft#{one}") for one in (1, 2)]
     bad = floor.say(copies[0], "a bad draft")
-    ballots = lambda: [  # noqa: E731
-        one for one in floor.record(run)["tasks"] if one["parent"] in copies
-    ]
-    first = eventually(lambda: ballots() or None)[0]["task"]
-    assert floor.say(first, "reject: it is bad") == "frontend/pm"
+    assert floor.say(floor.ballot(run, copies[0]), "reject: it is bad") == "frontend/pm"
     floor.say(copies[1], "a good draft")
-    second = eventually(lambda: found if len(found := ballots()) == 2 else None)[1]["task"]
-    floor.say(second, "approve")
+    floor.say(floor.ballot(run, copies[1]), "approve", confidence=0.5)
     one = floor.over(floor.key(run, "draft"))
     assert one["result"] == "a good draft"
     assert f"not so {bad}" in one["reason"]
@@ -463,9 +463,8 @@ def test_the_clock_begins_each_time_once(floor, missed, times):
             for one in floor.ask("schedules")["schedules"]
         )
     )
-    mine = [
-        one for one in floor.ask("workflows", limit=50)["runs"] if one["from"] == f"schedule {missed}"
-    ]
+    runs = floor.ask("workflows", project="Task", limit=50)["runs"]
+    mine = [one for one in runs if one["from"] == f"schedule {missed}"]
     assert len(mine) == times
     for one in mine:
         assert floor.ended(one["run"])["run"]["state"] == "done"

@@ -128,6 +128,11 @@ def prompt(at: Door, session: str, text: str, timeout: float = TIMEOUT) -> None:
     _ask(at, "POST", f"/session/{session}/prompt_async", body, timeout)
 
 
+def abort(at: Door, session: str, timeout: float = TIMEOUT) -> None:
+    """Have a session end what it is at. Raises NotTaken or NotKnown."""
+    _ask(at, "POST", f"/session/{session}/abort", {}, timeout)
+
+
 def decide(at: Door, key: str, allow: bool, text: str = "", timeout: float = TIMEOUT) -> None:
     """Answer what was asked under this key.
 

@@ -140,6 +140,8 @@ class SqliteBase(Base):
         "share": "",
         "ordered": "",
         "within": "",
+        # SQLite would rather go through all of an equal state than through the few of an index.
+        "through": "INDEXED BY {0}",
         "settled": "TRUE",
     }
 

@@ -99,6 +99,7 @@ class PostgresBase(Base):
         "ordered": "WITH locked AS MATERIALIZED (SELECT number FROM task WHERE number IN (SELECT"
         f" task FROM need WHERE needs = ANY({_NUMBERS})) ORDER BY number FOR NO KEY UPDATE) ",
         "within": " AND task.number IN (SELECT number FROM locked)",
+        "through": "",
         # Numbers are seen in the order of commits: one that is not yet may come before one that is.
         "settled": "age(xmin) > age(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS xid))",
     }

@@ -107,7 +107,7 @@ class Reads:
     def opening(self) -> list[Task]:
         """Give the waiting tasks of which something has to be decided."""
         which = "state = 'waiting' AND (blocked = 0 OR kind = 'group')"
-        return self._found(f"{which} ORDER BY number")
+        return self._found(f"{which} ORDER BY number", None, "task {through:task_opening}")
 
     def signatures(self) -> dict[str, int]:
         """Count the tasks that may be handed out now, by who may have them; at most `COUNTED`."""
@@ -135,11 +135,11 @@ class Reads:
     def edges(self, run: int) -> dict[int, tuple[int, ...]]:
         """Give what each task of a run needs, by their numbers."""
         ask = "SELECT n.task, n.needs FROM need n JOIN task t ON t.number = n.task"
-        found: dict[int, tuple[int, ...]] = {}
+        found: dict[int, list[int]] = {}
         where = " WHERE t.run = :run AND t.run > 0 ORDER BY n.task, n.place"
         for one, other in self._base.rows(ask + where, {"run": run}):
-            found[one] = (*found.get(one, ()), other)
-        return found
+            found.setdefault(one, []).append(other)
+        return {one: tuple(others) for one, others in found.items()}
 
     def held_by(self, parents: Collection[int]) -> dict[int, frozenset[str]]:
         """Give the agents that have or had a copy (`apart`) of each of these parents."""
@@ -222,17 +222,15 @@ class Reads:
             found[run][state] = many
         return found
 
-    def stories(self, run: int) -> dict[int, list[Step]]:
-        """Give the steps of each task of a run, oldest first."""
+    def spent(self, run: int) -> dict[int, float]:
+        """Give for how many seconds agents had each task of a run: all its leases together."""
         ask = (
-            "SELECT s.task, s.at, s.state, s.agent, s.fence, s.why FROM task t"
-            " JOIN step s ON s.task = t.number WHERE t.run = :run AND t.run > 0 ORDER BY s.id"
+            "SELECT task, sum(after - at) FROM (SELECT s.task, s.at, s.state, lead(s.at, 1, :now)"
+            " OVER (PARTITION BY s.task ORDER BY s.id) AS after FROM task t"
+            " JOIN step s ON s.task = t.number WHERE t.run = :run AND t.run > 0) steps"
+            " WHERE state = 'leased' GROUP BY task"
         )
-        found: dict[int, list[Step]] = {}
-        for task, at, state, agent, fence, why in self._base.rows(ask, {"run": run}):
-            one = Step(at=at, state=state, agent=agent, fence=fence, why=why)
-            found.setdefault(task, []).append(one)
-        return found
+        return {task: max(0.0, took) for task, took in self._base.rows(ask, {"run": run})}
 
     def running(self) -> list[int]:
         """Give the numbers of the runs that are not over."""
@@ -266,13 +264,16 @@ class Reads:
     def _found(
         self, which: str, values: dict[str, Any] | None = None, table: str = "task"
     ) -> list[Task]:
-        columns = COLUMNS if table == "task" else _OF_TASK
+        columns = _OF_TASK if "JOIN" in table else COLUMNS
         ask = f"SELECT {columns} FROM {table} WHERE {which}"
         return [task_of(row) for row in self._base.rows(ask, values)]
 
 
-_OPEN = f"SELECT 1 FROM task WHERE run = :run AND run > 0 AND state NOT IN {OVER_SQL}"
-_SPOILING = "SELECT 1 FROM task WHERE run = :run AND run > 0 AND spoils"
+_OPEN = (
+    "SELECT 1 FROM task {through:task_open}"
+    f" WHERE run = :run AND run > 0 AND state NOT IN {OVER_SQL}"
+)
+_SPOILING = "SELECT 1 FROM task {through:task_spoiling} WHERE run = :run AND run > 0 AND spoils"
 _STANDING = f"SELECT EXISTS ({_OPEN}), EXISTS ({_SPOILING})"
 _OF_TASK = ", ".join(f"task.{name.strip()}" for name in COLUMNS.split(","))
 """The columns of a task where it is joined with another table."""

@@ -78,7 +78,6 @@ task = Table(
     _partial("task_failed", "state", "due", where="state = 'failed'"),
     _partial(
         "task_opening",
-        "state",
         "number",
         where="state = 'waiting' AND (blocked = 0 OR kind = 'group')",
     ),

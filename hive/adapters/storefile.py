@@ -53,8 +53,7 @@ class StoreFile:
         With `waits` every commit waits for the disk; without, the power's failing may take the
         last seconds, but damages nothing. With `queue`, writers queue at `NAME.lock` beside it,
         and whoever wrote works a long log in before the next one; it waits for the disk when it
-        has let the next one in. Raises `HiveError` where it
-        can't be opened or is no SQLite file.
+        has let the next one in. Raises `HiveError` where it can't be opened or is no SQLite file.
         """
         self.path = path
         self._patience = patience

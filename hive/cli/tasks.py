@@ -34,7 +34,9 @@ Several = list[str] | None
 What = Annotated[
     str, typer.Argument(metavar="TEXT", help="What an agent is to do; `-` reads it from stdin.")
 ]
-Run = Annotated[str, typer.Option("--run", metavar="CMD", help="A command for a shell agent.")]
+Run = Annotated[
+    str, typer.Option("--run", metavar="CMD", help="A command, for a worker (`hive help tasks`).")
+]
 Lines = Annotated[
     str, typer.Option("--file", "-f", metavar="FILE", help="Tasks as lines of JSON; `-` is stdin.")
 ]
@@ -51,7 +53,7 @@ Check = Annotated[
     str, typer.Option("--check", metavar="CMD", help="It is done once this command succeeds.")
 ]
 Retries = Annotated[
-    int | None, typer.Option("--retries", metavar="N", min=0, help="Further attempts.")
+    int | None, typer.Option("--retries", metavar="N", min=0, help="Further attempts; else 2.")
 ]
 Limit = Annotated[
     str, typer.Option("--timeout", metavar="TIME", help="An attempt takes so long at most: `40m`.")
@@ -106,6 +108,9 @@ States = Annotated[Several, typer.Option("--state", metavar="STATE", help=f"{STA
 InRun = Annotated[
     str, typer.Option("--run", metavar="RUN", help="Of this run: `r-7`, or a workflow: its latest.")
 ]
+Holder = Annotated[
+    str, typer.Option("--agent", metavar="AGENT", help="Those that it has, or had last.")
+]
 All = Annotated[bool, typer.Option("--all", help="Also what is over.")]
 After = Annotated[str, typer.Option("--after", metavar="TASK", help="Those after this one.")]
 Many = Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, help="How many at most.")]
@@ -159,7 +164,7 @@ def list_(
     state: States = None,
     team: Team = "",
     run: InRun = "",
-    agent: Agent = "",
+    agent: Holder = "",
     everything: All = False,
     after: After = "",
     limit: Many = TASKS,

@@ -34,6 +34,9 @@ PERSON = "a person"
 FIRST, LAST = 0.1, 1.0
 """Seconds between two looks of one wait: at the beginning, and when it takes long."""
 
+SHARE, LONGEST = 10, 3.0
+"""So many times as long as a look took nobody looks again, but for seconds at most."""
+
 _RUN = re.compile(r"[rR]-([0-9]{1,15})")
 
 Record = dict[str, Any]
@@ -213,13 +216,14 @@ def until(look: Callable[[], bool], timeout: float | None, what: Callable[[], st
     the waiting only.
     """
     last = None if timeout is None else time.monotonic() + timeout
-    pause = FIRST
+    pause, begun = FIRST, time.monotonic()
     try:
         while not _looked(look):
-            if last is not None and time.monotonic() > last:
+            now = time.monotonic()
+            if last is not None and now > last:
                 raise TimedOut(f"not over yet, and hive goes on with it: {what()}")
-            time.sleep(pause)
-            pause = min(pause * 1.3, LAST)
+            time.sleep(max(pause, min(SHARE * (now - begun), LONGEST)))
+            pause, begun = min(pause * 1.3, LAST), time.monotonic()
     except KeyboardInterrupt:
         output.note("stopped waiting; hive goes on with it")
         raise typer.Exit(output.INTERRUPTED) from None

@@ -77,7 +77,8 @@ def repeated(tasks: Sequence[Task], needs: Needs) -> list[Task]:
         if not one.parent and (bad or called or (follows and number in touched)):
             again.add(number)
             touched.add(number)
-    again.update(one.number for seed in set(again) for one in renewed(by[seed], tasks))
+    children = _children(tasks)
+    again.update(one.number for seed in set(again) for one in _renewed(by[seed], children))
     return [one for one in order if one.number in again]
 
 
@@ -86,12 +87,25 @@ def renewed(task: Task, tasks: Iterable[Task]) -> list[Task]:
 
     Of a group that found no quorum that is all, of any other task what did not end well.
     """
-    mine = [one for one in tasks if one.parent == task.number and one.state in OVER]
+    return _renewed(task, _children(tasks))
+
+
+def _renewed(task: Task, children: Mapping[int, Sequence[Task]]) -> list[Task]:
+    mine = [one for one in children.get(task.number, ()) if one.state in OVER]
     if task.job.kind != "group":
         mine = made(replace(task, report=None), mine)
     whole = task.job.kind == "group" and task.state is State.DEAD
     again = [one for one in mine if whole or one.outcome != "done"]
-    return [*again, *(each for one in again for each in renewed(one, tasks))]
+    return [*again, *(each for one in again for each in _renewed(one, children))]
+
+
+def _children(tasks: Iterable[Task]) -> dict[int, list[Task]]:
+    """Give what was made for each task, by its number."""
+    found: dict[int, list[Task]] = {}
+    for one in tasks:
+        if one.parent:
+            found.setdefault(one.parent, []).append(one)
+    return found
 
 
 def _ordered(tasks: Sequence[Task], needs: Needs) -> list[Task]:

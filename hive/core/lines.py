@@ -48,7 +48,7 @@ def unfit(message: Message, profile: Profile) -> str:
 def line(message: Message, profile: Profile, folder: str) -> str:
     """Give what is typed: the message in its profile's form, or where its text lies."""
     if is_typed(message, profile):
-        return _formed(message, profile)
+        return formed(message, profile)
     path = file(message, profile, folder)
     return f"{mark(message.number)} Read {path} and do what it says."
 
@@ -69,7 +69,8 @@ def is_returned(draft: str, message: Message) -> bool:
     return found is not None and int(found[1]) < message.number
 
 
-def _formed(message: Message, profile: Profile) -> str:
+def formed(message: Message, profile: Profile) -> str:
+    """Give the whole message in its profile's form."""
     text = clean(message.text)
     if not plain(profile):
         text = text.replace("\t", " ")
@@ -81,7 +82,7 @@ def is_typed(message: Message, profile: Profile) -> bool:
     """Whether the text itself is typed, not where it lies."""
     if plain(profile):
         return True
-    text = _formed(message, profile)
+    text = formed(message, profile)
     if len(text) > profile.typing.longest or "\n" in text or text.endswith("\\"):
         return False
     return text[0] not in _FIRST and not _MENTION.search(text)

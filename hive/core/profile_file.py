@@ -88,6 +88,13 @@ def words(value: object, *, places: Sequence[str] = PLACES) -> tuple[str, ...]:
     return tuple(filled(one, places=places) for one in value)
 
 
+def _alone(text: str) -> str:
+    """Check the name of a file in the launch's folder; "" for none."""
+    if "/" in text or text.startswith("."):
+        raise ValueError("must be the name of a file, not a path")
+    return text
+
+
 def filled(text: str, *, places: Sequence[str] = PLACES) -> str:
     """Check a text that is filled at a launch: no near miss of what stands in braces there."""
     if "\0" in text:
@@ -170,7 +177,7 @@ class Typing(Table):
 
     form: Form = _TYPING.form
     longest: Count = _TYPING.longest
-    file: Text = _TYPING.file
+    file: Annotated[str, AfterValidator(_alone)] = _TYPING.file
     clear: Texts = _TYPING.clear
     delay: Duration = _TYPING.delay
     proof: Time = _TYPING.proof

@@ -218,6 +218,26 @@ def test_a_writer_that_stands_still_is_not_waited_for_for_ever(tmp_path):
         assert queue.counts() == {"ready": 1}
 
 
+def test_what_was_written_is_on_the_disk_before_anybody_is_told_so(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr("hive.adapters.storefile._sync", lambda file: synced.append(os.fstat(file)))
+    file = tmp_path / "work.db"
+    with Queue.open(str(file)) as queue:
+        before = len(synced)
+        with queue.batch():
+            (one,) = queue.add([new("a")])
+            queue.claim(claims(one.number))
+        assert len(synced) == before + 1
+        assert os.path.samestat(synced[-1], Path(f"{file}-wal").stat())
+
+        def broken(_file):
+            raise OSError(5, "Input/output error")
+
+        monkeypatch.setattr("hive.adapters.storefile._sync", broken)
+        with pytest.raises(HiveError, match="Input/output error; the last change may be lost"):
+            queue.add([new("b")])
+
+
 def test_a_long_log_is_worked_in_by_whoever_wrote(tmp_path, monkeypatch):
     monkeypatch.setattr("hive.adapters.storefile.QUEUED_BYTES", 100_000)
     with Queue.open(str(tmp_path / "work.db")) as queue:

@@ -9,6 +9,7 @@ import pytest
 from hive.core.aider import (
     BACK,
     HISTORY,
+    MESSAGE,
     PRELUDE,
     TALK,
     back,
@@ -47,6 +48,7 @@ def test_a_launch_is_dressed_by_arguments():
     outfit = wire(order(permission="auto", trust=True))
     assert outfit.args == (
         "--notifications", "--notifications-command", f": >/f/1-a/{BACK}",
+        "--read", f"/f/1-a/{MESSAGE}",
         "--no-check-update", "--no-gitignore", "--yes-always", "--read", "/f/1-a/prelude.md",
     )  # fmt: skip
     assert outfit.last == ()
@@ -54,9 +56,9 @@ def test_a_launch_is_dressed_by_arguments():
         "AIDER_INPUT_HISTORY_FILE": f"/f/1-a/{HISTORY}",
         "AIDER_LLM_HISTORY_FILE": f"/f/1-a/{TALK}",
     }
-    assert outfit.files == {PRELUDE: "You are one of a team.\n"}
-    assert wire(order(prelude="")).files == {}
-    assert "--read" not in wire(order(prelude="")).args
+    assert outfit.files == {MESSAGE: "", PRELUDE: "You are one of a team.\n"}
+    assert wire(order(prelude="")).files == {MESSAGE: ""}
+    assert wire(order(prelude="")).args.count("--read") == 1
 
 
 def test_its_command_touches_a_file(tmp_path):

@@ -131,6 +131,7 @@ def wait(reason, until=None):
     return Wait(reason=reason, until=until)
 
 
+RESTORING = replace(TUI, typing=replace(TUI.typing, clear=("C-u",)))
 PASTE = Paste(mark="m-7@1-a", line=LINE)
 ENTER = Enter(mark="m-7@1-a", count=1, shows=LINE[:12])
 
@@ -152,6 +153,24 @@ ENTER = Enter(mark="m-7@1-a", count=1, shows=LINE[:12])
             id="a person types",
         ),
         pytest.param(message(), seen("mine"), wait(gate.DRAFT, NOW + 1), id="a draft"),
+        pytest.param(
+            message(),
+            seen("[hive m-6] before", RESTORING),
+            replace(PASTE, clear=("C-u",)),
+            id="an earlier message that was interrupted",
+        ),
+        pytest.param(
+            message(),
+            seen("[hive m-9] after", RESTORING),
+            wait(gate.DRAFT, NOW + 1),
+            id="a draft that looks like one",
+        ),
+        pytest.param(
+            message(),
+            seen(condition=ready(turn=Turn.WORKING, closed="working")),
+            wait("working", NOW + 1),
+            id="a look shows that it works: nobody may tell its end",
+        ),
         pytest.param(message(), seen(None), wait(gate.NO_COMPOSER, NOW + 1), id="no composer"),
         pytest.param(message(), seen(None, BARE), PASTE, id="no composer is known"),
         pytest.param(
@@ -186,7 +205,7 @@ ENTER = Enter(mark="m-7@1-a", count=1, shows=LINE[:12])
         pytest.param(
             message(text="x" * 1024),
             seen(profile=SHELL, glimpse=glimpse(raw=False)),
-            wait(gate.TOO_LONG),
+            wait(gate.TOO_LONG, NOW + 1),
             id="and one that it does not",
         ),
         pytest.param(typed(0.1), seat(), wait(delivery.TYPED, NOW - 0.1 + 0.15), id="delay"),

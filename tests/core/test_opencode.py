@@ -64,6 +64,7 @@ def test_a_launch_is_dressed_without_touching_anything_of_the_persons():
             "webfetch": "ask",
             "bash": {"*": "ask", "'/opt/my hive' *": "allow", "'my hive' *": "allow"},
             "hive_*": "allow",
+            "external_directory": {"/f/1-a/*": "allow"},
         },
         "mcp": {
             "hive": {
@@ -91,6 +92,7 @@ def test_each_permission_has_its_rules(permission, args, rules):
     given = config(outfit)["permission"]
     assert outfit.args[2:] == args
     assert given.pop("hive_*") == "allow"
+    assert given.pop("external_directory") == {"/f/1-a/*": "allow"}
     given.pop("webfetch", None)
     assert {name: one["*"] if name == "bash" else one for name, one in given.items()} == rules
 

@@ -102,7 +102,8 @@ def reply(turns: list[Turn], tools: Tools, system: str) -> Reply:
     if _TITLE.search(about):
         return Reply(verb="text", text="fake title", user="(title)", tools=tools)
     results = [one.text for one in turns[begin + 1 :] if one.who == "tool"]
-    script, rounds = _script(said, results, tools), len(results)
+    everything = "\n".join([system, *(one.text for one in turns)])
+    script, rounds = _script(said, results, tools, everything), len(results)
     if rounds < len(script):
         verb, text = script[rounds]
         if verb in {"sh", "late", "tool"} and not tools:
@@ -114,12 +115,17 @@ def reply(turns: list[Turn], tools: Tools, system: str) -> Reply:
     return Reply(verb="text", text=text, user=user, tools=tools, marks=marks)
 
 
-def _script(said: str, results: list[str], tools: Tools) -> list[tuple[str, str]]:
-    """Give what is to be done, one directive a round, as far as it is known by now."""
+def _script(said: str, results: list[str], tools: Tools, everything: str) -> list[tuple[str, str]]:
+    """Give what is to be done, one directive a round, as far as it is known by now.
+
+    Who has no tools was given the files that matter with `everything` that was said.
+    """
     script, lies = _DIRECTIVE.findall(said), _IN_A_FILE.search(said)
     if script or not lies:
         return script
     name, path = lies.groups()
+    if not tools:
+        return _DIRECTIVE.findall(everything.rpartition(f"Message {name} from ")[2])[:1]
     ways = [_reading(path, tools), ("sh", f"hive task show {name}")]
     for rounds, result in enumerate(results[: len(ways)], 1):
         if f"{name} from " in result:
