@@ -262,6 +262,8 @@ class Work:
         elif wanted.up and self._resumes(task, memory, now):
             return task
         reason = f"{wanted.agent.short}: {memory.reason}" if memory else "it is gone"
+        if memory and memory.live:
+            reason = f"{wanted.agent.short} was started anew, and knows nothing of it"
         self._hands.forget(task, f"its agent has left it: {reason}", now)
         if not wanted.up or (task.asked and task.asked.startswith(CANCEL)):
             return self.put_back(task, f"its agent was stopped: {wanted.why}", now)

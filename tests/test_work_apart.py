@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -130,6 +133,21 @@ def test_one_bad_task_stops_no_other(corner):
     assert shop.over(missing)["state"] == "dead"
 
 
+def test_a_result_is_used_again_until_what_its_directory_holds_is_another(corner):
+    (corner.path / "src").mkdir()
+    corner.write({"back": {"w": WORKER}})
+    corner.hive("deploy")
+    shop, log = Shop(corner), corner.path / "log"
+    job = {"directory": "src", "cache": 3600.0, "cache_files": True}
+    first = shop.add(f"echo x >> {log}", **job)
+    assert shop.over(first)["state"] == "done"
+    again = shop.over(shop.add(f"echo x >> {log}", **job))
+    assert (again["state"], again["agent"]) == ("done", None)
+    (corner.path / "src" / "more").touch()
+    eventually(lambda: shop.over(shop.add(f"echo x >> {log}", **job))["agent"], pause=1)
+    assert log.read_text().split() == ["x", "x"]
+
+
 def test_two_agents_that_wait_for_each_other_are_told_and_one_goes_on(corner):
     corner.write({"back": {"w": {**WORKER, "count": 2}}})
     corner.hive("deploy")
@@ -159,7 +177,11 @@ def test_a_breaker_opens_is_told_and_closes_after_a_probe(corner):
     )
     assert {one["agent"] for one in found} == {"back/w", "a command"}
     assert "5 failures in a row" in eventually(lambda: shop.task(names[5])["reason"])
-    with Queue.open(str(corner.state / "work.db")) as queue:
-        facts = queue.notebook.facts("breaker:")
-        assert len(facts) == 2
     flag.touch()
+    with Queue.open(str(corner.state / "work.db")) as queue:  # as if a minute had passed
+        facts = queue.notebook.facts("breaker:")
+        for name, text in facts.items():
+            queue.notebook.note(name, json.dumps(json.loads(text) | {"until": 1.0}))
+    os.kill(shop.supervisor(), signal.SIGKILL)
+    assert shop.over(names[5])["state"] == "done"
+    assert not [one for one in shop.ask("inbox")["items"] if one["kind"] == "open breaker"]

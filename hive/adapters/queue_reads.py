@@ -48,6 +48,17 @@ class NumberedStep(Step):
     task: int
 
 
+FAR = 2000
+"""How many ready tasks of a signature are looked through for those that want other locks."""
+
+_OF_ONE = f"{FREE} AND signature = :signature ORDER BY rank, number"
+_OTHERS = (
+    f"number IN (SELECT number FROM task WHERE {_OF_ONE} LIMIT :far) AND NOT EXISTS"
+    " (SELECT 1 FROM want w WHERE w.task = task.number AND w.name {among:names})"
+    " ORDER BY rank, number LIMIT :limit"
+)
+
+
 class Reads:
     """The reading half of the queue."""
 
@@ -115,11 +126,21 @@ class Reads:
         return {row[0]: row[1] for row in rows}
 
     def ready(self, signatures: Collection[str], limit: int = 50) -> list[Task]:
-        """Give the first `limit` of each signature that may be handed out now, all by rank."""
-        ask = f"{FREE} AND signature = :signature ORDER BY rank, number LIMIT :limit"
+        """Give the first `limit` of each signature that may be handed out now, all by rank.
+
+        Where these want locks, as many more are given that want none of them: those behind them
+        need not wait for what they wait for.
+        """
         found: list[Task] = []
         for one in sorted(set(signatures)):
-            found += self._found(ask, {"signature": words(one), "limit": limit})
+            values = {"signature": words(one), "limit": limit}
+            first = self._found(f"{_OF_ONE} LIMIT :limit", values)
+            found += first
+            names = {want.name for task in first for want in task.job.locks}
+            if names and len(first) == limit:
+                seen = {task.number for task in first}
+                values |= {"names": json.dumps(sorted(names)), "far": FAR}
+                found += [task for task in self._found(_OTHERS, values) if task.number not in seen]
         return sorted(found, key=lambda one: (rank(one.job, one.created), one.number))
 
     def needs(self, number: int) -> list[Task]:

@@ -430,6 +430,14 @@ def test_everything_an_agent_says_is_kept(queue):
     assert (task.failures, task.outcome, task.agent) == (("no",), "failed", ADA)
 
 
+def test_what_waits_for_a_lock_hides_nobody_behind_it(queue):
+    queue.add([new(f"a{number}", locks=wants("db:test", "port:1")) for number in range(9)])
+    other, plain = queue.add([new("other", locks=wants("db:other")), new("plain")])
+    (signature,) = queue.signatures()
+    found = [one.number for one in queue.ready([signature], limit=4)]
+    assert found == [1, 2, 3, 4, other.number, plain.number]
+
+
 def test_who_needs_nothing_more_is_ready_at_once(queue):
     a, b, both, last, template = queue.add(
         [
