@@ -181,7 +181,7 @@ def test_a_breaker_opens_is_told_and_closes_after_a_probe(corner):
     with Queue.open(str(corner.state / "work.db")) as queue:  # as if a minute had passed
         facts = queue.notebook.facts("breaker:")
         for name, text in facts.items():
-            queue.notebook.note(name, json.dumps(json.loads(text) | {"until": 1.0}))
+            queue.notebook.note(f"breaker:{name}", json.dumps(json.loads(text) | {"until": 1.0}))
     os.kill(shop.supervisor(), signal.SIGKILL)
     assert shop.over(names[5])["state"] == "done"
     assert not [one for one in shop.ask("inbox")["items"] if one["kind"] == "open breaker"]

@@ -57,7 +57,7 @@ def _added(where: str, count: int) -> str:
 
 
 def hive(where: str, tasks: int, processes: int, batch: int) -> dict[str, Any]:
-    """Claim and finish tasks, so many in one transaction."""
+    """Claim and finish tasks: so many that are done, and as many new ones, in one transaction."""
     from hive.adapters.queue import Queue
     from hive.core.tasks import Claim
     from hive.core.transitions import done
@@ -69,10 +69,12 @@ def hive(where: str, tasks: int, processes: int, batch: int) -> dict[str, Any]:
         count = 0
         with Queue.open(where, patience=60) as queue:
             ready()
-            while found := queue.claim([claim] * batch):
-                now = queue.now()
-                queue.change([done(task, "1", "its agent says so", now) for task in found])
-                count += len(found)
+            found = queue.claim([claim] * batch)
+            while found:
+                now, count = queue.now(), count + len(found)
+                with queue.batch():
+                    queue.change([done(task, "1", "its agent says so", now) for task in found])
+                    found = queue.claim([claim] * batch)
         return count
 
     spent, counts = together(processes, share)
