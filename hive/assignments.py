@@ -23,13 +23,14 @@ from hive.core.transitions import delivered, progressed, reported
 from hive.core.world import Memory
 from hive.core.world import State as Life
 from hive.errors import HiveError, WrongInput
-from hive.hands import order
 from hive.lockkeeping import Lockkeeping
-from hive.roster import fetches
 from hive.work import Work
 
 PARTS = 100
 """Into how many parts a task may be split."""
+
+CHECKED = "hive runs its check now: if that fails, you are told why, and go on"
+"""What an agent is told whose task is to be checked before it counts as done."""
 
 Me = Mapping[str, str]
 Record = dict[str, Any]
@@ -180,7 +181,8 @@ class Assignments:
             after = work.verifying.settle(task, now)
         work.changed = True
         self._fetched(task, self.clock())
-        return {"task": after.name, "state": after.state.value, "why": after.why}
+        why = CHECKED if after.state is State.LEASED else after.why
+        return {"task": after.name, "state": after.state.value, "why": why}
 
     def _meant(self, name: str) -> str:
         """Give the name of the task that a message gave to its agent, for that of the message."""
@@ -213,7 +215,7 @@ class Assignments:
         argv = self.talks.words(agent, task.launch, task.words)
         if argv and task.job.kind == "prompt":
             return record | {"argv": argv}
-        return record if fetches(agent) else record | {"text": order(task)}
+        return record
 
     def _letter(self, agent: Agent, one: Message, me: Me) -> Record:
         """Give what an agent is told of a message that it fetches."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from hive.adapters.bell import ring
 from hive.conversations import Conversations
 from hive.core import transitions
-from hive.core.messages import OVER, Message, Stage
+from hive.core.messages import HIVE, OVER, Message, Stage
 from hive.core.signs import Turn
 from hive.core.tasks import Change, Task
 
@@ -75,10 +75,9 @@ class Hands:
         line = self._talks.ears.lines.get(task.agent)
         if line is None or not line.profile.messages:
             return False
-        words = (
-            f"{task.name} is not done yet: {text}\nPut it right, then say so again: {_how(task)}"
-        )
-        self._talks.send([_letter(task, words, task.heard)], f"{task.lease}:{task.rounds}")
+        words = f"{task.name} is not done yet: {text}\n\nPut it right. {_how(task)}"
+        letter = replace(_letter(task, words, task.heard), sender=HIVE)
+        self._talks.send([letter], f"{task.lease}:{task.rounds}")
         return True
 
     def stop(self, task: Task, fetches: bool, now: float, *, first: bool) -> bool:
@@ -86,8 +85,9 @@ class Hands:
         if fetches:
             self._ring(task.agent)
             return task.delivered == 0
-        line = self._talks.ears.lines.get(task.agent)
-        if line is None or line.condition.turn is not Turn.WORKING or not task.delivered:
+        line, mine = self._talks.ears.lines.get(task.agent), self._talks.outbox.of(task.agent)
+        given = task.delivered or any(one.enters for one in mine if one.lease == task.lease)
+        if line is None or line.condition.turn is not Turn.WORKING or not given:
             return True
         if first:
             self._talks.interrupt(task.agent, now)
@@ -98,10 +98,15 @@ class Hands:
         self._seen.pop(lease, None)
 
     def forget(self, task: Task, why: str, now: float) -> None:
-        """Take back what an agent was told of a lease that is over."""
+        """Take back what an agent was told of a lease that is over.
+
+        What stands in its composer already goes on: it would stay there as a draft.
+        """
         self._seen.pop(task.lease, None)
+        line = self._talks.ears.lines.get(task.agent)
         for one in self._talks.outbox.of(task.agent):
-            if one.lease == task.lease and one.stage is not Stage.TYPED:  # else it stays there
+            typed = one.stage is Stage.TYPED and line is not None and one.launch == line.launch
+            if one.lease == task.lease and not typed:
                 after = replace(one, stage=Stage.WITHDRAWN, reason=why, since=now)
                 self._talks.outbox.change(after, why)
         self._ring(task.agent)
@@ -129,7 +134,8 @@ class Hands:
         if seen.reminded >= REMINDERS:
             return f"its agent ended its turn {seen.reminded + 1} times, and never said how it went"
         seen.reminded, seen.at = seen.reminded + 1, now
-        talks.note(agent, f"You have not said how {task.name} went. {_how(task)}", now)
+        words = f"Your turn ended, and you have not said how {task.name} went. {_how(task)}"
+        talks.note(agent, words, now)
         return ""
 
     def _ring(self, agent: str) -> None:
@@ -142,12 +148,14 @@ def order(task: Task) -> str:
     """Give what an agent is told of its task: the words, and how to report."""
     words = task.words.strip()
     gap = "\n\n" if "\n" in words else " "
-    return f"{words}{gap}({task.name}. {_how(task)})"
+    return f"{words}{gap}(This is task {task.name}. {_how(task)})"
 
 
 def _how(task: Task) -> str:
-    done = f'hive task done {task.name} --result "WHAT YOU DID" --confidence 0.9'
-    return f'When it is done: {done} - if it can\'t be: hive task fail {task.name} --why "WHY"'
+    """Say how to report: under this lease alone, so that a late answer is known for one."""
+    done = f'hive task done {task.lease} --result "WHAT YOU DID" --confidence C'
+    fail = f'hive task fail {task.lease} --why "WHY"'
+    return f"When it is done, run: {done} (C: how sure you are, 0 to 1). If it can't be: {fail}"
 
 
 def _letter(task: Task, text: str, now: float) -> Message:

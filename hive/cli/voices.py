@@ -31,7 +31,7 @@ STATES = {
 }
 """The states that may be reported, each with what is said then."""
 
-NOTED = "noted in a file: hive does it as soon as it runs; go on"
+NOTED = "noted in a file: hive takes it as soon as it runs, so do not say it again"
 
 PATIENCE = 20.0
 """Seconds an answer may take."""
@@ -134,11 +134,13 @@ def _shown(record: Record, given: Given) -> int:
         line = "nothing waits for you: end your turn, the next message comes by itself"
         return _told(record, line, given=given)
     name, hive = task.get("lease") or task["name"], _hive()
-    done = f'when it is done: {hive} task done {name} --result "WHAT YOU DID"'
+    sure = " --confidence C   # how sure you are, 0 to 1" if task.get("lease") else ""
+    done = f'when it is done: {hive} task done {name} --result "WHAT YOU DID"{sure}'
     fail = f'if it can\'t be done: {hive} task fail {name} --why "WHY"'
     check = [f"hive then checks it with: {clean(task['check'])}"] if task.get("check") else []
-    first = f"{task['name']} from {task['from']}:"
-    return _told(record, first, *_lines(task["text"]), "", done, *check, fail, given=given)
+    before = [f"an earlier attempt failed: {clean(one)}" for one in task.get("failures", ())]
+    text = [f"{task['name']} from {task['from']}:", *_lines(task["text"]), *before, ""]
+    return _told(record, *text, done, *check, fail, given=given)
 
 
 def _progress(name: str, words: list[str], given: Given) -> int:

@@ -101,10 +101,15 @@ def task_done(
     name: Number = "",
     result: Annotated[str, Field(description="What was done, in a few sentences.")] = "",
     confidence: Annotated[
-        float | None, Field(ge=0, le=1, description="How sure you are, from 0 to 1.")
+        float | None,
+        Field(ge=0, le=1, description="How sure you are that a task is done right, from 0 to 1."),
     ] = None,
 ) -> Answer:
-    """Say that a message's or a task's work is done. Nothing else counts as done."""
+    """Say that a message's or a task's work is done. Nothing else counts as done.
+
+    End your turn then: `state` and `why` tell what becomes of a task. If its check fails, a message
+    says why. Say truly how sure you are: what you are not sure of is reviewed.
+    """
     return _told("task_done", **_about(name), result=result, confidence=confidence)
 
 

@@ -109,7 +109,8 @@ def asked(supervisor):
                 "t-12 from a person:",
                 "Build it.",
                 "",
-                'when it is done: hive task done t-12-3 --result "WHAT YOU DID"',
+                'when it is done: hive task done t-12-3 --result "WHAT YOU DID"'
+                " --confidence C   # how sure you are, 0 to 1",
                 "hive then checks it with: make    test",
                 'if it can\'t be done: hive task fail t-12-3 --why "WHY"',
             ],
@@ -124,7 +125,8 @@ def asked(supervisor):
                 "t-12 from a person:",
                 "Build it.",
                 "",
-                'when it is done: hive task done t-12-3 --result "WHAT YOU DID"',
+                'when it is done: hive task done t-12-3 --result "WHAT YOU DID"'
+                " --confidence C   # how sure you are, 0 to 1",
                 'if it can\'t be done: hive task fail t-12-3 --why "WHY"',
             ],
             id="a task shown",

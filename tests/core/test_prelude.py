@@ -7,7 +7,7 @@ import re
 import pytest
 
 from hive.adapters import files
-from hive.cli import voices
+from hive.cli import phrases
 from hive.core.prelude import Facts, Mate, render
 from hive.errors import WrongInput
 
@@ -36,7 +36,7 @@ def test_ours_has_at_most_25_lines():
         "`[hive m-N]`",
         "task done t-N --result",
         "Never sleep",
-        "next_task, task_done, task_fail, progress, ask_human, send, lock, status",
+        "next_task, show_task, task_done, task_fail, progress, split_task, ask_human, send, lock",
     ],
 )
 def test_ours_tells_an_agent_all_that_it_has_to_know(said):
@@ -45,7 +45,7 @@ def test_ours_tells_an_agent_all_that_it_has_to_know(said):
 
 def test_ours_names_only_options_that_there_are():
     assert set(re.findall(r"--[a-z-]+", OURS)) == {"--result", "--why", "--confidence"}
-    assert {"--result", "--why", "--confidence"} <= set(voices.OPTIONS["task"])
+    assert {"--result", "--why", "--confidence"} <= set(phrases.OPTIONS["task"])
 
 
 def test_ours_speaks_of_no_teammates_where_there_are_none():
