@@ -136,7 +136,10 @@ class Jobs:
         runs = self.work().runs
 
         def drop(task: Task, now: float) -> Change | None:
-            if wishes.cancel(task, why, now):
+            change = wishes.cancel(task, why, now)
+            if task.state is State.READY and not task.attempt:
+                return change  # it has no parts: many of these are quickly done
+            if change:
                 runs.drop(task, wishes.because("cancelled", why), now)
             return None
 

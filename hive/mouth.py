@@ -15,12 +15,15 @@ from hive.adapters import bodies, terminals
 from hive.adapters.typist import Entering, Pasting, Typist
 from hive.core import delivery, moves
 from hive.core.messages import OVER, Message
-from hive.core.moves import Enter, Look, Mark, Move, Paste, Seat, Wait
+from hive.core.moves import Clear, Enter, Look, Mark, Move, Paste, Seat, Wait
 from hive.core.signs import Glimpse
 from hive.errors import HiveError
 
-Typing = TypeVar("Typing", Paste, Enter)
+Typing = TypeVar("Typing", Clear, Paste, Enter)
+Doing = type[Look | Clear | Paste | Enter]
 Seats = Mapping[str, tuple[Seat, tuple[Message, ...]]]
+
+CLEARED = "what was interrupted stood in its composer: that is emptied"
 
 ROUNDS = 8
 """So many times in a row something new about one agent's messages is written down at most."""
@@ -35,7 +38,7 @@ class _Place:
     moves: list[tuple[Message, Move]] = field(default_factory=list)
     due: list[float] = field(default_factory=list)
 
-    def todo(self, kind: type[Look | Paste | Enter]) -> bool:
+    def todo(self, kind: Doing) -> bool:
         """Whether a move of this kind is next."""
         return any(isinstance(move, kind) for _, move in self.moves)
 
@@ -71,6 +74,7 @@ class Mouth:
         for place in places:
             self._settle(place, now)
         self._look([place for place in places if place.todo(Look)], now)
+        self._clear([place for place in places if place.todo(Clear)])
         self._paste([place for place in places if place.todo(Paste)])
         self._enter([place for place in places if place.todo(Enter)])
         for place in places:
@@ -116,6 +120,19 @@ class Mouth:
                 self._looked[place.seat.agent] = place.seat
                 self._settle(place, now)
 
+    def _clear(self, places: Sequence[_Place]) -> None:
+        """Empty these composers; the next look tells whether they are."""
+        for place in places:
+            _, move = _job(place, Clear)
+            seat = place.seat
+            try:
+                why = self._typist.keys(
+                    seat.socket, seat.pane, seat.launch, move.keys, shows=move.shows
+                )
+            except HiveError as error:
+                why = error.what
+            _refuse([place], Clear, why or CLEARED, self._clock())
+
     def _paste(self, places: Sequence[_Place]) -> None:
         for socket, group in _by_socket(_written(places, self._clock())).items():
             jobs = [(place, *_job(place, Paste)) for place in group]
@@ -125,7 +142,6 @@ class Mouth:
                     launch=place.seat.launch,
                     mark=move.mark,
                     text=move.line,
-                    clear=move.clear,
                 )
                 for place, _, move in jobs
             ]
@@ -216,9 +232,7 @@ def _written(places: Sequence[_Place], now: float) -> list[_Place]:
     return fine
 
 
-def _refuse(
-    places: Iterable[_Place], kind: type[Look | Paste | Enter], why: str, now: float
-) -> None:
+def _refuse(places: Iterable[_Place], kind: Doing, why: str, now: float) -> None:
     """Have what was to be done wait a while, for this reason."""
     for place in places:
         place.moves = [

@@ -22,9 +22,6 @@ from hive.core.workflow import Definition, expand, given, to_dict
 from hive.errors import WrongInput
 from hive.timetable import Timetable
 
-SWEEP = 60.0
-"""Seconds after which every run is looked at, whatever is known to have moved."""
-
 ALL = 1_000_000
 TRIES = 5
 """How often a person's wish is tried while others keep moving the same tasks."""
@@ -44,9 +41,7 @@ class Runs:
         self._queue = queue
         self._timetable = Timetable(queue, self.start)
         self._looked: dict[int, int] = {}
-        self._seen: int | None = None
-        self._swept = 0.0
-        self._left: set[int] = set()
+        self._bad: dict[int, int] = {}
         self.apart: Apart = lambda _name, _now: nullcontext()
 
     def open(self, now: float) -> list[Run]:
@@ -261,40 +256,25 @@ class Runs:
 
     def _follow(self, now: float) -> list[Run]:
         """Stop the runs of which a step has failed, and end those of which all is over."""
-        moved = self._moved(now)
-        moved.update(dict.fromkeys(self._left, True))
-        self._left = set()
-        found = [self._followed(number, bad, now) for number, bad in sorted(moved.items())]
+        before, self._bad = self._bad, {}
+        found = []
+        for number, opened, bad in self._queue.standing():
+            if opened and bad == before.get(number, 0):  # no further step ended badly
+                self._bad[number] = bad
+                continue
+            try:
+                with self._queue.batch():
+                    found.append(self._stopped(number, opened, now))
+                self._bad[number] = bad
+            except Superseded:  # something of it moved meanwhile: it is looked at again
+                continue
         return [one for one in found if one]
 
-    def _moved(self, now: float) -> dict[int, bool]:
-        """Give the runs of which something may have ended since, and whether badly."""
-        if self._seen is None or not 0 <= now - self._swept < SWEEP:
-            self._seen, self._swept = self._queue.last_step(), now
-            return dict.fromkeys(self._queue.running(), True)
-        self._seen, ended = self._queue.endings(self._seen)
-        found: dict[int, bool] = {}
-        for run, state in ended:
-            found[run] = found.get(run, False) or state != State.DONE
-        return found
-
-    def _followed(self, number: int, bad: bool, now: float) -> Run | None:
+    def _stopped(self, number: int, opened: bool, now: float) -> Run | None:
         """Stop or end a run, if that is due; gives it if it has ended."""
-        opened, spoils = self._queue.standing(number)
-        if opened and not (bad and spoils):
-            return None
-        try:
-            with self._queue.batch():
-                return self._stopped(number, now)
-        except Superseded:  # something of it moved meanwhile
-            self._left.add(number)
-            return None
-
-    def _stopped(self, number: int, now: float) -> Run | None:
         run = self._queue.run(number)
         if run is None or run.state != "running":
             return None
-        opened, _ = self._queue.standing(number)
         tasks = self._tasks(number, () if opened else _UNDONE)  # of what is over those say all
         changes = course.stopped(tasks, now)
         if changes:

@@ -140,7 +140,10 @@ class Work:
         with self.faults.apart("the timetable", now):
             moments.append(self.runs.fire(now))
         moments.append(self.queue.wake() or now + PULSE)
-        self.mine = self._look_after(self.queue.leased(), now)
+        leased = self.queue.leased()
+        self.mine = self._look_after(leased, now)
+        if len(self.mine) < sum(task.agent in self._team.wanted for task in leased):
+            moments.append(now)  # what waits for those that ended is looked at next
         with self.faults.apart("handing out work", now):
             self._hand_out(now, again=again)
         for name in self.faults.lasting(now):
@@ -286,6 +289,8 @@ class Work:
 
     def _end(self, task: Task, now: float) -> Task:
         """End what runs for a task, and the task once that is over."""
+        if task.report:  # its agent has done with it: only a check may run
+            return self.ended(task, now)
         begun = self._ending.setdefault(task.lease, now)
         spec = self._team.wanted[task.agent].agent
         ended = self._hands.stop(task, fetches(spec), now, first=begun == now)

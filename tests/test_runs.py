@@ -377,8 +377,8 @@ def test_a_run_that_could_not_be_ended_is_ended_at_the_next_look(hall):
     class Late(Runs):
         late = True
 
-        def _stopped(self, number, now):
-            found = super()._stopped(number, now)
+        def _stopped(self, number, opened, now):
+            found = super()._stopped(number, opened, now)
             if self.late:
                 self.late = False
                 raise Superseded(f"r-{number}")
@@ -476,23 +476,18 @@ def test_all_that_is_over_is_left_alone(hall):
     assert {one.state for one in hall.queue.tasks()} <= OVER
 
 
-def test_what_is_known_of_a_run_as_a_whole(both, eventually):
-    before = both.queue.last_step()
+def test_what_is_known_of_a_run_as_a_whole(both):
     run = both.start(step("a"), step("b", "a", on_failure="continue"), step("c", kind="barrier"))
     queue, number = both.queue, run.number
-    assert queue.running() == [number]
-    assert queue.standing(number) == (True, False)
+    assert queue.standing() == [(number, True, 0)]
     assert queue.tallies([number, 99]) == {number: {"ready": 1, "waiting": 1}, 99: {}}
     leased = both.lease(both.at("a"))
     queue.change([transitions.progressed(leased, "half way", queue.now())])
     assert queue.spent(number)[leased.number] >= 0
     queue.change([transitions.failed(queue.task(leased.number), "no", None, queue.now())])
-    assert queue.standing(number) == (True, True)
-    assert eventually(lambda: queue.endings(before)[1]) == {(number, "dead")}
-    both.look()
-    assert queue.standing(number) == (False, True)
-    assert queue.running() == []
-    assert queue.endings(queue.last_step())[1] == set()
+    assert queue.standing() == [(number, True, 1)]
+    assert [one.state for one in both.look()] == ["failed"]
+    assert queue.standing() == []
     found = queue.runs(workflow="release", project="p")
     assert [one.number for one in found] == [number]
     assert queue.runs(workflow="other") == queue.runs(project="q") == []

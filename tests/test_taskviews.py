@@ -5,11 +5,8 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-
-import pytest
 
 from hive import taskviews
 from hive.core.tasks import Held, Job, Report, Run, State, Task, Want

@@ -146,7 +146,7 @@ WORKFLOWS = {
             {
                 "name": "it",
                 "run": "true",
-                "check": 'test "$HIVE_AGENT" != Task/back/w-1',
+                "check": 'test "$HIVE_AGENT" != Task/back/w-1 || sleep 300',
                 "retries": 0,
                 "replicas": 2,
                 "agree": 1,
@@ -399,6 +399,8 @@ def test_copies_are_judged_by_their_check(floor):
     group = next(one for one in over["tasks"] if one["key"] == "it")
     assert over["run"]["state"] == "done", over
     assert "back/w-2" in group["reason"]
+    other = next(one for one in over["tasks"] if one["agent"] == "back/w-1")
+    assert other["state"] == "cancelled"  # at once, though its check would have taken long
 
 
 def test_copies_are_judged_by_a_jury(floor):

@@ -10,7 +10,7 @@ from typing import Any
 from hive.adapters.queue_base import Base
 from hive.adapters.queue_rows import COLUMNS, OVER_SQL, RUN_COLUMNS, run_of, task_of, words
 from hive.core.ordering import rank
-from hive.core.tasks import OVER, Run, Task
+from hive.core.tasks import Run, Task
 
 FREE = "state = 'ready' AND blocked = 0 AND due <= :now"
 """What may be handed out now, but for locks."""
@@ -173,11 +173,10 @@ class Reads:
             found[parent] |= {agent}
         return found
 
-    def counts(self, run: int | None = None) -> dict[str, int]:
-        """Count the tasks by state, all or those of a run."""
-        which = "" if run is None else " WHERE run = :run AND run > 0"
-        ask = f"SELECT state, count(*) FROM task{which} GROUP BY state"
-        return {row[0]: row[1] for row in self._base.rows(ask, {"run": run})}
+    def counts(self) -> dict[str, int]:
+        """Count all tasks by state."""
+        ask = "SELECT state, count(*) FROM task GROUP BY state"
+        return {row[0]: row[1] for row in self._base.rows(ask)}
 
     def story(self, number: int) -> list[Step]:
         """Give the steps of a task, oldest first."""
@@ -203,34 +202,9 @@ class Reads:
             )
         ]
 
-    def last_step(self) -> int:
-        """Give the id of the last step of all; 0 where there is none."""
-        rows = self._base.rows("SELECT id FROM step WHERE {settled} ORDER BY id DESC LIMIT 1")
-        return rows[0][0] if rows else 0
-
-    def endings(self, after: int) -> tuple[int, set[tuple[int, str]]]:
-        """Give the id of the last step, and of those after `after` with which tasks of runs ended.
-
-        The latter as the runs' numbers, each with the states that the tasks were then in.
-        """
-        ask = (
-            "SELECT id, state, (SELECT run FROM task WHERE task.number = step.task) FROM step"
-            " WHERE id > :after AND {settled} ORDER BY id"
-        )
-        found = set()
-        for id_, state, run in self._base.rows(ask, {"after": after}):
-            after = id_
-            if run and state in OVER:
-                found.add((run, state))
-        return after, found
-
-    def standing(self, run: int) -> tuple[bool, bool]:
-        """Give whether anything of a run is open, and whether anything ended so that it may stop.
-
-        However large it is.
-        """
-        ((opened, spoils),) = self._base.rows(_STANDING, {"run": run})
-        return bool(opened), bool(spoils)
+    def standing(self) -> list[tuple[int, bool, int]]:
+        """Give the runs that go on: whether anything of each is open, and how many ended badly."""
+        return [(run, bool(opened), bad) for run, opened, bad in self._base.rows(_STANDING)]
 
     def tallies(self, runs: Collection[int]) -> dict[int, dict[str, int]]:
         """Count the tasks of these runs by state, but for the ends of phases."""
@@ -252,11 +226,6 @@ class Reads:
             " WHERE state = 'leased' GROUP BY task"
         )
         return {task: max(0.0, took) for task, took in self._base.rows(ask, {"run": run})}
-
-    def running(self) -> list[int]:
-        """Give the numbers of the runs that are not over."""
-        rows = self._base.rows("SELECT number FROM run WHERE state = 'running' ORDER BY number")
-        return [number for (number,) in rows]
 
     def run(self, number: int) -> Run | None:
         """Give a run by its number."""
@@ -290,11 +259,11 @@ class Reads:
         return [task_of(row) for row in self._base.rows(ask, values)]
 
 
-_OPEN = (
-    "SELECT 1 FROM task {through:task_open}"
-    f" WHERE run = :run AND run > 0 AND state NOT IN {OVER_SQL}"
+_STANDING = (
+    "SELECT number, EXISTS (SELECT 1 FROM task {through:task_open} WHERE run = r.number"
+    f" AND run > 0 AND state NOT IN {OVER_SQL}), (SELECT count(*) FROM task"
+    " {through:task_spoiling} WHERE run = r.number AND run > 0 AND spoils)"
+    " FROM run r WHERE state = 'running' ORDER BY number"
 )
-_SPOILING = "SELECT 1 FROM task {through:task_spoiling} WHERE run = :run AND run > 0 AND spoils"
-_STANDING = f"SELECT EXISTS ({_OPEN}), EXISTS ({_SPOILING})"
 _OF_TASK = ", ".join(f"task.{name.strip()}" for name in COLUMNS.split(","))
 """The columns of a task where it is joined with another table."""

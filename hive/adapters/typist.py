@@ -58,16 +58,12 @@ _ROW = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pasting:
-    """`text` for one launch's pane; `mark` names it, and is pasted there once only.
-
-    The keys `clear` are pressed before.
-    """
+    """`text` for one launch's pane; `mark` names it, and is pasted there once only."""
 
     pane: str
     launch: str
     mark: str
     text: str
-    clear: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +140,6 @@ class Typist:
         """Make the buffer before the guard, where its text is quoted but once; drop it behind."""
         condition = self._open(job.launch, until, f"#{{!=:#{{@hive_said}},{job.mark}}}")
         steps = [
-            *([line("send-keys", "-t", job.pane, "--", *job.clear)] if job.clear else []),
             line("paste-buffer", "-p", "-r", "-d", "-b", buffer, "-t", job.pane),
             line("set-option", "-p", "-t", job.pane, "@hive_said", job.mark),
         ]

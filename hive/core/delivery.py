@@ -15,11 +15,11 @@ from dataclasses import replace
 from hive.core import gate
 from hive.core.lines import body, clean, file, is_returned, is_typed, line, plain, unfit
 from hive.core.messages import OVER, Message, Stage
-from hive.core.moves import Enter, Look, Mark, Move, Paste, Seat, Wait
+from hive.core.moves import Clear, Enter, Look, Mark, Move, Paste, Seat, Wait
 from hive.core.signs import Condition, Ear, Glimpse, Source, Turn
 
 __all__ = [
-    "Enter", "Look", "Mark", "Move", "Paste", "Seat", "Wait", "body", "clean", "decide",
+    "Clear", "Enter", "Look", "Mark", "Move", "Paste", "Seat", "Wait", "body", "clean", "decide",
     "entered", "file", "is_news", "line", "plain", "plan", "typed", "unfit",
 ]  # fmt: skip
 
@@ -164,14 +164,15 @@ def _queued(message: Message, seat: Seat, now: float) -> Move:
         return Wait(reason=closed, until=_until(seat, now) or until)
     if seat.looked < now:
         return _look(seat, now, max(message.since, seat.condition.since), message.reason)
-    clear = profile.typing.clear if is_returned(seat.draft or "", message) else ()
-    closed = _gate(seat, now, "" if clear else seat.draft, text)
+    closed = _gate(seat, now, seat.draft, text)
+    if closed == gate.DRAFT and profile.typing.clear and is_returned(seat.draft or "", message):
+        return Clear(keys=profile.typing.clear, shows=(seat.draft or "").strip()[:12])
     if closed:
         return Wait(reason=closed, until=now + PACE)
     if is_typed(message, profile):
-        return Paste(mark=name, line=text, clear=clear)
+        return Paste(mark=name, line=text)
     path = file(message, profile, seat.folder)
-    return Paste(mark=name, line=text, file=path, body=body(message), clear=clear)
+    return Paste(mark=name, line=text, file=path, body=body(message))
 
 
 def typed(message: Message, seat: Seat, now: float, reason: str = TYPED) -> Message:

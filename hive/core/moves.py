@@ -52,16 +52,20 @@ class Look:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paste:
-    """`line` is to be pasted, marked `mark`; before that `body` is written to `file`, if any.
-
-    The keys `clear` come first, in the same moment.
-    """
+    """`line` is to be pasted, marked `mark`; before that `body` is written to `file`, if any."""
 
     mark: str
     line: str
-    clear: tuple[str, ...] = ()
     file: str = ""
     body: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clear:
+    """The composer is to be emptied by `keys`, while the screen shows `shows`."""
+
+    keys: tuple[str, ...]
+    shows: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +85,7 @@ class Mark:
     why: str
 
 
-Move = Wait | Look | Paste | Enter | Mark
+Move = Wait | Look | Clear | Paste | Enter | Mark
 
 
 def looked(

@@ -17,6 +17,7 @@ from hive.adapters.opencode import (
     NotKnown,
     NotTaken,
     OpencodeRecords,
+    abort,
     begin,
     decide,
     door,
@@ -200,6 +201,12 @@ def test_a_prompt_is_given_with_the_password(server, at):
     known = "Basic " + b64encode(b"opencode:sesame").decode()
     assert server.asked == [("POST", f"/session/{SES}/prompt_async", body, known)]
     assert "sesame" not in repr(at)
+
+
+def test_what_it_is_at_is_ended(server, at):
+    server.answers[f"/session/{SES}/abort"] = (200, True)
+    abort(at, SES)
+    assert [one[:2] for one in server.asked] == [("POST", f"/session/{SES}/abort")]
 
 
 def test_without_a_password_none_is_shown(server):

@@ -556,7 +556,7 @@ def test_tasks_are_listed_by_number(queue):
     assert numbers(run=0, after=2) == [3, 5]
     assert numbers(agent=BOB) == numbers(parent=1) == []
     assert queue.counts() == {"leased": 2, "ready": 2, "held": 1}
-    assert queue.counts(7) == {"ready": 1}
+    assert queue.tallies([7]) == {7: {"ready": 1}}
 
 
 def test_the_steps_of_all_tasks_come_in_order(queue, eventually):

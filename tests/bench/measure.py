@@ -148,3 +148,10 @@ def table(title: str, rows: Mapping[str, Sequence[float]], unit: str = "ms") -> 
 def milliseconds(values: Sequence[float]) -> list[float]:
     """Give seconds as milliseconds."""
     return [value * 1000 for value in values]
+
+
+def told(what: str, values: Sequence[float]) -> None:
+    """Print the median and the p99 of so many seconds, in milliseconds."""
+    found = sorted(values)
+    p50, p99 = (found[min(len(found) - 1, int(len(found) * share))] for share in (0.5, 0.99))
+    print(f"{what:32} p50 {p50 * 1000:7.2f} ms   p99 {p99 * 1000:7.2f} ms   n {len(found)}")

@@ -189,14 +189,14 @@ class Simulated:
         self.work.changed = True
 
     def _die(self, deaths: float) -> None:
-        """End an agent that has a task; it is there again a little later."""
+        """End an agent, whatever it has; it is there again a little later."""
         self._later(self._chance.expovariate(deaths), lambda: self._die(deaths))
-        if not self._has:
-            return
-        agent = self._chance.choice(sorted(self._has))
-        del self._has[agent]
-        self.died += 1
+        agent = self._chance.choice(sorted(self.memory))
         before = self.memory[agent]
+        if not before.live:
+            return
+        self._has.pop(agent, None)
+        self.died += 1
         self.memory[agent] = replace(before, state=Life.BACKING_OFF, reason="it was killed")
         number = int(before.launch) + 1
         self._later(BACK, lambda: self.memory.update({agent: self._begun(agent, number)}))

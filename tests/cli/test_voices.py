@@ -18,6 +18,10 @@ from hive.errors import HiveError, NotRunning, WrongInput
 from tests.conftest import eventually
 
 ME = {"agent": "Task/back/dev", "launch": "l1", "seal": "s"}
+WORK_DONE = (
+    'when it is done: hive task done t-12-3 --result "WHAT YOU DID"'
+    " --confidence C   # how sure you are, 0 to 1"
+)
 WORK = {"name": "t-12", "lease": "t-12-3", "fence": 3, "from": "a person", "text": "Build it."}
 TASK = {"name": "m-31", "from": "back/pm", "text": "Rebase.\n\nThen \x1b[31mtest."}
 HEAVY = {
@@ -109,8 +113,7 @@ def asked(supervisor):
                 "t-12 from a person:",
                 "Build it.",
                 "",
-                'when it is done: hive task done t-12-3 --result "WHAT YOU DID"'
-                " --confidence C   # how sure you are, 0 to 1",
+                WORK_DONE,
                 "hive then checks it with: make    test",
                 'if it can\'t be done: hive task fail t-12-3 --why "WHY"',
             ],
@@ -125,8 +128,7 @@ def asked(supervisor):
                 "t-12 from a person:",
                 "Build it.",
                 "",
-                'when it is done: hive task done t-12-3 --result "WHAT YOU DID"'
-                " --confidence C   # how sure you are, 0 to 1",
+                WORK_DONE,
                 'if it can\'t be done: hive task fail t-12-3 --why "WHY"',
             ],
             id="a task shown",

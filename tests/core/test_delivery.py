@@ -10,7 +10,7 @@ import pytest
 from hive.core import delivery, gate
 from hive.core.delivery import decide, plan
 from hive.core.messages import OVER, Message, Stage
-from hive.core.moves import Enter, Look, Mark, Paste, Seat, Wait, looked
+from hive.core.moves import Clear, Enter, Look, Mark, Paste, Seat, Wait, looked
 from hive.core.profile import Profile, Screen, Typing
 from hive.core.signs import Condition, Ear, Glimpse, Source, Turn, marks
 
@@ -156,7 +156,7 @@ ENTER = Enter(mark="m-7@1-a", count=1, shows=LINE[:12])
         pytest.param(
             message(),
             seen("[hive m-6] before", RESTORING),
-            replace(PASTE, clear=("C-u",)),
+            Clear(keys=("C-u",), shows="[hive m-6] b"),
             id="an earlier message that was interrupted",
         ),
         pytest.param(

@@ -410,6 +410,14 @@ def test_a_report_of_work_counts_until_its_program_looks_ready_again(ago, shown,
     assert judged(report(at=NOW - ago), profile=SHOWS, before=before).turn is turn
 
 
+@pytest.mark.parametrize(("shown", "turn"), [(1, WORKING), (5, READY)])
+def test_a_report_of_work_from_behind_a_turn_ends_once_it_looks_ready(shown, turn):
+    signs = [records(READY, NOW - 20), report(at=NOW - 10)]
+    before = judged(*signs, now=NOW - shown)
+    assert before.turn is WORKING
+    assert judged(*signs, before=before).turn is turn
+
+
 def test_what_disagrees_is_shown_with_its_times_the_most_trustworthy_first():
     one = judged(
         hook(WORKING, NOW - 30), records(READY, NOW - 10, text="end_turn"), title="W", look=IDLE

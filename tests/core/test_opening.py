@@ -9,7 +9,15 @@ import pytest
 from hive.core import transitions
 from hive.core.course import culprits, ended, renewed, repeated, stopped
 from hive.core.opening import NEED, STOP, Scene, decide, dropped, named
-from hive.core.parts import ballots, child_uid, parts, proposal, review, wanted_ballots
+from hive.core.parts import (
+    ballots,
+    child_uid,
+    opinion,
+    parts,
+    proposal,
+    review,
+    wanted_ballots,
+)
 from hive.core.tasks import Job, Report, Run, State, Task
 from hive.errors import WrongInput
 
@@ -366,6 +374,21 @@ def test_a_proposal_asks_each_voter_once():
     assert (new[-1].job.replicas, new[-1].job.agree) == (2, 2)
     with pytest.raises(WrongInput):
         proposal("merge?", AGENTS[:1] * 2, 2, "d1", "pm")
+
+
+@pytest.mark.parametrize(
+    ("uid", "given", "expected"),
+    [
+        ("u", {}, False),
+        ("u#1", {"parent": 3, "apart": True}, True),
+        ("x:y:review:2:1", {"parent": 3}, True),
+        ("u#1:ballot:1:1", {"parent": 3}, True),
+        ("u:part:1:2", {"parent": 3}, False),
+        ("run:review:a:b", {}, False),
+    ],
+)
+def test_votes_and_reviews_are_not_reviewed(uid, given, expected):
+    assert opinion(replace(task(1, State.LEASED), uid=uid, **given)) is expected
 
 
 # the course of a run

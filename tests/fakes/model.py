@@ -189,7 +189,7 @@ def _words(said: Reply) -> tuple[list[str], float]:
     texts = {"http": "RECOVERED after error", "hang": "hang over"}
     text, delay = texts.get(said.verb, said.text).replace("\\n", "\n"), 0.0
     if said.verb == "slow":
-        span, _, rest = said.text.partition(" ")
+        span, _, rest = text.partition(" ")
         text, delay = rest or "a slow answer", float(span)
     words = [] if said.call else [f"{word} " for word in text.split(" ")]
     if delay and len(words) < TICKS:
