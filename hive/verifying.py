@@ -12,6 +12,7 @@ import posixpath
 import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from hive.adapters.checks import Checked, Checks
 from hive.adapters.queue import Queue
@@ -33,6 +34,9 @@ KILLED = 3
 
 SHOWN = 2000
 """How many characters of a failed check's output its agent is told."""
+
+Blame = Literal["all", "agent", "nobody"]
+"""What a failure is held against: the agent and its command, the agent alone, or neither."""
 
 _log = logging.getLogger("hive")
 
@@ -126,14 +130,14 @@ class Verifying:
             self._checks.stop(lease)
 
     def fail(
-        self, task: Task, why: str, now: float, *, permanent: bool = False, blame: bool = True
+        self, task: Task, why: str, now: float, *, permanent: bool = False, blame: Blame = "all"
     ) -> Task:
         """End an attempt badly: another is due, or none is left."""
         self.drop(task.lease)
         due = retry.due(task, now, random.random(), permanent=permanent)  # noqa: S311 - jitter
         after = self._write(transitions.failed(task, why, due, now))
-        if blame:
-            self._learn(task, why, now, ok=False)
+        if blame != "nobody":
+            self._learn(task, why, now, ok=False, blame=blame)
         self._around.news(task.agent, "task", f"{task.name} failed: {why}")
         return after
 
@@ -186,7 +190,7 @@ class Verifying:
             return
         self.fail(task, text, now)
 
-    def _learn(self, task: Task, why: str, now: float, *, ok: bool) -> None:
+    def _learn(self, task: Task, why: str, now: float, *, ok: bool, blame: Blame = "all") -> None:
         """Remember how it went: who is good at what, and what fails again and again."""
         seconds = max(0.0, now - task.begun)
         for skill in task.job.skills or ("",):
@@ -194,7 +198,8 @@ class Verifying:
             before = self.scores.get(key) or Score(agent=task.agent, skill=skill)
             self.scores[key] = learned(before, ok=ok, seconds=seconds, now=now)
             self._queue.notebook.score(self.scores[key])
-        for name in breaker.watching(task.job, task.agent):
+        agent = (breaker.of_agent(task.agent),)
+        for name in agent if blame == "agent" else breaker.watching(task.job, task.agent):
             before_it = self.breakers.get(name) or Breaker(name=name)
             after = breaker.succeeded(before_it, now) if ok else breaker.failed(before_it, why, now)
             if after != before_it:

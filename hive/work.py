@@ -191,7 +191,7 @@ class Work:
             return self.put_back(task, "its agent was removed", now)
         if task.until < now:
             why = f"nobody has renewed its lease, which {task.agent} had"
-            return self.verifying.fail(task, why, now, blame=False)
+            return self.verifying.fail(task, why, now, blame="nobody")
         return task
 
     def _let_go(self, task: Task, now: float) -> None:
@@ -271,7 +271,7 @@ class Work:
         if not wanted.up or (task.asked and task.asked.startswith(CANCEL)):
             return self.put_back(task, f"its agent was stopped: {wanted.why}", now)
         why = f"its agent ended while it had it: {reason}"
-        return self.verifying.fail(task, why, now, blame=not task.asked)
+        return self.verifying.fail(task, why, now, blame="nobody" if task.asked else "agent")
 
     def put_back(self, task: Task, why: str, now: float) -> Task:
         """Let others have a task whose agent was stopped, or end it where that was asked for."""

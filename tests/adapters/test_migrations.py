@@ -10,6 +10,7 @@ from contextlib import closing
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import text
 
 from hive.adapters.migrations import migrate
 from hive.adapters.schema import SCHEMA
@@ -131,7 +132,8 @@ def test_every_schema_there_was_is_brought_up_to_date(path, number):
     file = StoreFile(path)
     with file.writing() as connection:
         migrate(connection, 1, number)
-        connection.exec_driver_sql(f"UPDATE fact SET value = '{number}' WHERE key = 'schema'")
+        change = text("UPDATE fact SET value = :number WHERE key = 'schema'")
+        connection.execute(change, {"number": str(number)})
     file.close()
     holds_all(path)
     assert path.with_name(f"hive.db.schema-{number}").exists()
