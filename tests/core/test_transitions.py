@@ -162,7 +162,7 @@ def test_what_runs_is_ended_before_a_task_is_cancelled():
 @pytest.mark.parametrize(
     ("wish", "task", "what"),
     [
-        (wishes.retry, at(State.READY), "can't become waiting"),
+        (wishes.retry, at(State.READY), "there is nothing to try again"),
         (wishes.cancel, at(State.DONE), "is done already"),
         (wishes.hold, LEASED, "is with t/a already"),
         (wishes.retry, LEASED, "is with t/a"),
