@@ -257,6 +257,16 @@ def schema_of(connection: Connection, tables: set[str], where: str) -> int:
     return int(number)
 
 
+def _tell_postgresql() -> None:
+    """Give the tables what is only for PostgreSQL: where they are written, that would load it."""
+    for table in metadata.tables.values():
+        if "with" in table.info:
+            table.dialect_options["postgresql"]["with"] = table.info["with"]
+        for index in table.indexes:
+            if "where" in index.info:
+                index.dialect_options["postgresql"]["where"] = text(index.info["where"])
+
+
 def migrated(
     connection: Connection, number: int | None, copy: Callable[[int], None] = lambda _: None
 ) -> None:
@@ -267,6 +277,8 @@ def migrated(
     if number == SCHEMA:
         return
     if number is None:
+        if connection.dialect.name == "postgresql":
+            _tell_postgresql()
         metadata.create_all(connection)
     else:
         from hive.adapters.migrations import QUEUE, migrate

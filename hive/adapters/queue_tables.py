@@ -51,7 +51,8 @@ def _flags(*names: str) -> list[Column[Any]]:
 
 
 def _partial(name: str, *columns: str, where: str) -> Index:
-    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+    # What is said of a dialect loads it, which takes a while: PostgreSQL is told when it is used.
+    return Index(name, *columns, sqlite_where=text(where), info={"where": where})
 
 
 fact = Table("fact", metadata, Column("key", Text, primary_key=True), *_words("value"))
@@ -88,7 +89,7 @@ task = Table(
     Index("task_state", "state", "number"),
     sqlite_autoincrement=True,  # a number is never given twice
     # What was ready leaves its place in the index until PostgreSQL sweeps there.
-    postgresql_with={"autovacuum_vacuum_scale_factor": 0, "autovacuum_vacuum_threshold": 2000},
+    info={"with": {"autovacuum_vacuum_scale_factor": 0, "autovacuum_vacuum_threshold": 2000}},
 )
 
 need = Table(
