@@ -18,7 +18,10 @@ FREE = "state = 'ready' AND blocked = 0 AND due <= :now"
 COUNTED = 100
 """So many tasks of a signature are counted: whoever looks often needs no more."""
 
-_NEXT = f"SELECT signature FROM task WHERE {FREE} AND signature > {{}} ORDER BY signature LIMIT 1"
+_NEXT = (
+    f"SELECT signature FROM task {{{{through:task_ready}}}} WHERE {FREE} AND signature > {{}}"
+    " ORDER BY signature LIMIT 1"
+)
 _FIRST, _FURTHER = _NEXT.format("''"), _NEXT.format("s.name")
 # From signature to signature through the index, not through all tasks.
 _SIGNATURES = (
