@@ -116,6 +116,7 @@ def test_logs_and_events_can_be_followed(corner: Corner):
         logs = corner.start("logs", ONE, "-f", stdout=file)
         events = corner.start("events", "-f", stdout=file)
 
+        eventually(lambda: "line 1" in out.read_text() and "deploy" in out.read_text())
         corner.hive("restart", ONE)
 
         eventually(lambda: "line 3" in out.read_text() and "restart" in out.read_text())
