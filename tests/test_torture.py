@@ -33,7 +33,7 @@ def victims(corner: Corner) -> list[int]:
     ]
 
 
-@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.bench)])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_whatever_is_killed_whenever_each_agent_runs_once(corner: Corner, seed: int) -> None:
     print(f"seed {seed}")
     lot = random.Random(seed)

@@ -13,7 +13,7 @@ for what it does not need, and nothing is passed for ever:
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -108,15 +108,26 @@ def dispatch(situation: Situation) -> Decision:
     table = _Table(situation)
     turns = table.turns()
     table.keep([task for _, _, task in reversed(turns.row) if task.job.locks])
+    grants, left = _round(table, turns)
+    # What was given may be of a batch whose others may now follow it to the same agent.
+    more = grants
+    while more and any(task.job.batch for task in left):
+        more, left = _round(table, left)
+        grants += more
+    waits = {task.number: table.why_not(task) for task in left}
+    return Decision(grants=tuple(grants), waits=waits, turn=table.turn, given=table.given())
+
+
+def _round(table: _Table, tasks: Iterable[Task]) -> tuple[list[Grant], list[Task]]:
+    """Give each of these tasks to somebody, one after another; gives what is left as well."""
     grants, left = [], []
-    for task in turns:
+    for task in tasks:
         grant = table.give(task)
         if grant:
             grants.append(grant)
         else:
             left.append(task)
-    waits = {task.number: table.why_not(task) for task in left}
-    return Decision(grants=tuple(grants), waits=waits, turn=table.turn, given=table.given())
+    return grants, left
 
 
 def refusals(task: Task, situation: Situation) -> dict[str, str]:
@@ -342,7 +353,7 @@ class _Table:
             return why
         able = self._able(task)
         if self._open(task, able):
-            return self._locked(task) or "it is looked at again in a moment"
+            return self._locked(task)
         mates = self._mates(task.job, able)
         if mates:
             return self._batched(task.job, mates)

@@ -67,7 +67,9 @@ class Play:
         known = {key: text for key, text in corner.env.items() if not key.startswith(STRANGE)}
         del known["NO_COLOR"]  # people mostly have colours
         path = f"{program.folder}{os.pathsep}{known['PATH']}"
-        corner.env = {**known, "PATH": path, "LANG": "C.UTF-8", **given}
+        (corner.path / "tmp").mkdir()  # some leave libraries there each time they start
+        place = {"PATH": path, "TMPDIR": str(corner.path / "tmp"), "LANG": "C.UTF-8"}
+        corner.env = {**known, **place, **given}
         self.sent = 0
 
     def deploy(self, **changes: Any) -> None:

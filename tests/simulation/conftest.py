@@ -8,7 +8,7 @@ FIRST = 1000
 """Where `--hours` begins when no seed is given: the quick seeds are below it."""
 
 HOURS_A_SEED = 20
-QUICK = range(1, 4)
+QUICK = range(1, 5)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
