@@ -39,10 +39,13 @@ folder, facts = Path(sys.argv[1]), json.loads(sys.argv[2])
 tree = tuple(Process(**one) for one in facts)
 throttle = Throttle(folder)
 hold = Hold(launch="one", root=tree[0], tree=tree, paused=True)
+end = time.monotonic() + 60
 throttle.want({"dev": hold}, time.monotonic())
-throttle.step(time.monotonic())
+due = throttle.step(time.monotonic())
 print("held", flush=True)
-time.sleep(60)
+while due < end:
+    time.sleep(max(0, due - time.monotonic()))
+    due = throttle.step(time.monotonic())
 """
 
 
