@@ -1,30 +1,18 @@
 """The whole command line: every command under its name, its mistakes told as hive tells all.
 
-Commands import what is heavy when they run, so that `hive --help` stays quick.
+Only the module of the command that is asked for is loaded, and commands import what is heavy when
+they run: most of the time a short command takes is that of loading.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 
 from hive import __version__
-from hive.cli import (
-    agents,
-    care,
-    deploy,
-    letters,
-    limits,
-    more,
-    profiles,
-    schedules,
-    see,
-    tasks,
-    trial,
-    workflows,
-)
 from hive.cli.hot import ABOUT, COMMANDS
 from hive.core.names import did_you_mean
 from hive.errors import WrongInput
@@ -32,62 +20,64 @@ from hive.errors import WrongInput
 UNREADABLE = typer.BadParameter.__mro__[1]
 """Typer's class for every mistake in a command line; it has no public name."""
 
-FUNCTIONS: dict[str, Callable[..., None]] = {
-    "init": more.init,
-    "check": more.check,
-    "schema": more.schema,
-    "deploy": deploy.deploy,
-    "status": see.status,
-    "monitor": see.monitor,
-    "why": see.why,
-    "logs": see.logs,
-    "events": see.events,
-    "attach": see.attach,
-    "send": letters.send,
-    "inbox": letters.inbox,
-    "approve": letters.approve,
-    "deny": letters.deny,
-    "answer": letters.answer,
-    "withdraw": letters.withdraw,
-    "task add": tasks.add,
-    "task list": tasks.list_,
-    "task show": tasks.show,
-    "task retry": tasks.retry,
-    "task cancel": tasks.cancel,
-    "task hold": tasks.hold,
-    "task release": tasks.release,
-    "task wait": tasks.wait,
-    "task dead": tasks.dead,
-    "workflow run": workflows.run,
-    "workflow show": workflows.show,
-    "workflow list": workflows.list_,
-    "workflow cancel": workflows.cancel,
-    "workflow resume": workflows.resume,
-    "workflow templates": workflows.templates,
-    "schedule add": schedules.add,
-    "schedule list": schedules.list_,
-    "schedule remove": schedules.remove,
-    "schedule pause": schedules.pause,
-    "schedule resume": schedules.resume,
-    "locks": tasks.locks,
-    "decide": workflows.decide,
-    "profile list": profiles.profile_list,
-    "profile show": profiles.profile_show,
-    "profile test": trial.profile_test,
-    "limits": limits.limits,
-    "limits set": limits.limits_set,
-    "limits advise": limits.limits_advise,
-    "start": agents.start,
-    "stop": agents.stop,
-    "restart": agents.restart,
-    "reset": care.reset,
-    "stop-all": care.stop_all,
-    "emergency-cleanup": care.emergency_cleanup,
-    "doctor": care.doctor,
-    "help": more.help_page,
-    "completion": more.completion,
-    "version": more.version,
+PLACES = {
+    "init": "more.init",
+    "check": "more.check",
+    "schema": "more.schema",
+    "deploy": "deploy.deploy",
+    "status": "see.status",
+    "monitor": "see.monitor",
+    "why": "see.why",
+    "logs": "see.logs",
+    "events": "see.events",
+    "attach": "see.attach",
+    "send": "letters.send",
+    "inbox": "letters.inbox",
+    "approve": "letters.approve",
+    "deny": "letters.deny",
+    "answer": "letters.answer",
+    "withdraw": "letters.withdraw",
+    "task add": "tasks.add",
+    "task list": "tasks.list_",
+    "task show": "tasks.show",
+    "task retry": "tasks.retry",
+    "task cancel": "tasks.cancel",
+    "task hold": "tasks.hold",
+    "task release": "tasks.release",
+    "task wait": "tasks.wait",
+    "task dead": "tasks.dead",
+    "workflow run": "workflows.run",
+    "workflow show": "workflows.show",
+    "workflow list": "workflows.list_",
+    "workflow cancel": "workflows.cancel",
+    "workflow resume": "workflows.resume",
+    "workflow templates": "workflows.templates",
+    "schedule add": "schedules.add",
+    "schedule list": "schedules.list_",
+    "schedule remove": "schedules.remove",
+    "schedule pause": "schedules.pause",
+    "schedule resume": "schedules.resume",
+    "locks": "tasks.locks",
+    "decide": "workflows.decide",
+    "profile list": "profiles.profile_list",
+    "profile show": "profiles.profile_show",
+    "profile test": "trial.profile_test",
+    "limits": "limits.limits",
+    "limits set": "limits.limits_set",
+    "limits advise": "limits.limits_advise",
+    "start": "agents.start",
+    "stop": "agents.stop",
+    "restart": "agents.restart",
+    "reset": "care.reset",
+    "stop-all": "care.stop_all",
+    "emergency-cleanup": "care.emergency_cleanup",
+    "doctor": "care.doctor",
+    "help": "more.help_page",
+    "completion": "more.completion",
+    "version": "more.version",
+    "supervise": "care.supervise",
 }
+"""Where each command is: a module of `hive.cli`, and a function of it."""
 
 EXAMPLES = {
     "init": "hive init --template solo",
@@ -159,8 +149,8 @@ def _top(
     """Take the options that stand before a command."""
 
 
-def build() -> typer.Typer:
-    """Build the command line."""
+def build(names: Iterable[str] = PLACES) -> typer.Typer:
+    """Build the command line with these commands; only their modules are loaded."""
     app = typer.Typer(
         add_completion=False,
         rich_markup_mode=None,
@@ -168,23 +158,32 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["--help", "-h"]},
     )
     app.callback(help=ABOUT)(_top)
-    for name, function in FUNCTIONS.items():
-        app.command(name, help=COMMANDS[name], epilog=_epilog(name))(function)
-    app.command("supervise", hidden=True)(care.supervise)
+    for name in names:
+        about, hidden = COMMANDS.get(name), name not in COMMANDS
+        app.command(name, help=about, epilog=_epilog(name), hidden=hidden)(function(name))
     return app
+
+
+def function(name: str) -> Callable[..., None]:
+    """Load what carries out a command."""
+    module, _, what = PLACES[name].partition(".")
+    found: Callable[..., None] = getattr(import_module(f"hive.cli.{module}"), what)
+    return found
 
 
 def _epilog(name: str) -> str | None:
     """Give an example of a command, and the commands that go on from it."""
     lines = [f"Example:  {EXAMPLES[name]}"] if name in EXAMPLES else []
-    lines += [f"See also:  hive {one}" for one in FUNCTIONS if one.startswith(f"{name} ")]
+    lines += [f"See also:  hive {one}" for one in PLACES if one.startswith(f"{name} ")]
     return "\n\n".join(lines) or None
 
 
 def run(words: list[str]) -> int:
     """Carry out a command line and give the exit code; raises HiveError."""
+    words = joined(words)
+    names = words[:1] if words[0] in PLACES else PLACES
     try:
-        code = build()(args=joined(words), prog_name="hive", standalone_mode=False)
+        code = build(names)(args=words, prog_name="hive", standalone_mode=False)
     except typer.Abort:
         raise KeyboardInterrupt from None
     except SystemExit as end:  # how Typer ends when the reader of its output went away
@@ -204,7 +203,7 @@ def joined(words: list[str]) -> list[str]:
     before = words[: words.index("--")] if "--" in words else words
     plain = [word for word in before if not word.startswith("-")][:2]
     command = " ".join(plain)
-    if len(plain) < 2 or command not in FUNCTIONS:
+    if len(plain) < 2 or command not in PLACES:
         _refuse_half(plain)
         return words
     rest = list(words)
@@ -215,8 +214,8 @@ def joined(words: list[str]) -> list[str]:
 
 def _refuse_half(plain: list[str]) -> None:
     """Raise WrongInput where a first word needs a second one that is not there."""
-    known = [one.split()[1] for one in FUNCTIONS if plain and one.startswith(f"{plain[0]} ")]
-    if not known or plain[0] in FUNCTIONS:
+    known = [one.split()[1] for one in PLACES if plain and one.startswith(f"{plain[0]} ")]
+    if not known or plain[0] in PLACES:
         return
     if len(plain) < 2:
         what = f"`hive {plain[0]}` needs a second word"

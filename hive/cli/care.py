@@ -25,7 +25,6 @@ Hard = Annotated[
     bool, typer.Option("--hard", help="Begin with an empty store; the old one is kept as a backup.")
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-Worker = Annotated[bool, typer.Option("--worker", hidden=True)]
 
 
 def stop_all(timeout: Patience = "", json: Json = False) -> None:
@@ -103,17 +102,13 @@ def doctor(json: Json = False) -> None:
         raise typer.Exit(1)
 
 
-def supervise(worker: Worker = False) -> None:
+def supervise() -> None:
     """Run the supervisor in this terminal until Ctrl-C; agents run on."""
     from hive.adapters import guard
     from hive.adapters.state import Locked, holder
 
     state = remote.state()
     state.prepare()
-    if worker:
-        from hive.supervisor import run
-
-        raise typer.Exit(run(state.root))
     by = holder(state)
     if by:
         raise Locked(state, by)

@@ -177,6 +177,18 @@ def _worker(words: list[str]) -> int:
     return worker.run(words)
 
 
+def _supervise(words: list[str]) -> int | None:
+    """Be the supervisor that the guard watches over; None for what a person starts by hand."""
+    if words != ["--worker"]:
+        return None
+    from hive.adapters.state import locate
+    from hive.supervisor import run as supervise
+
+    state = locate(os.environ)
+    state.prepare()
+    return supervise(state.root)
+
+
 def _mcp(words: list[str]) -> int:
     from hive.serve import mcp
 
@@ -246,6 +258,7 @@ _OTHERS: dict[str, Callable[[list[str]], int | None]] = {
     "hook": _hook,
     "worker": _worker,
     "mcp": _mcp,
+    "supervise": _supervise,
     "send": _send,
     "task": _task,
     **{verb: _spoken(verb) for verb in ("report", "ask", "lock", "unlock")},
