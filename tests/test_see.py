@@ -47,13 +47,15 @@ def test_without_a_supervisor_the_last_known_is_shown(corner: Corner):
     assert "stop-all" in corner.json("why", ONE)["agent"]["reason"]
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
+def test_every_command_that_prints_takes_json(corner: Corner):
+    corner.write({"frontend": {"a": SLEEP}})
+    corner.hive("deploy")
+    for words in (
         ["status"],
         ["why", ONE],
         ["logs", ONE],
         ["events"],
+        ["limits"],
         ["check"],
         ["deploy", "--dry-run"],
         ["deploy"],
@@ -64,16 +66,8 @@ def test_without_a_supervisor_the_last_known_is_shown(corner: Corner):
         ["doctor"],
         ["stop-all"],
         ["emergency-cleanup"],
-    ],
-    ids=" ".join,
-)
-def test_every_command_that_prints_takes_json(corner: Corner, words: list[str]):
-    corner.write({"frontend": {"a": SLEEP}})
-    corner.hive("deploy")
-
-    answer = corner.json(*words)
-
-    assert answer["version"] == 1
+    ):
+        assert corner.json(*words)["version"] == 1, words
 
 
 def test_an_error_is_json_too(corner: Corner):

@@ -280,6 +280,11 @@ def _one(names: list[str]) -> dict[str, Any] | None:
     return None if not name or letter else {"name": name}
 
 
+def _whose(names: list[str]) -> dict[str, Any] | None:
+    """Give the argument of `limits`, where it is not the first word of another command."""
+    return None if f"limits {names[0] if names else ''}" in COMMANDS else {"names": names}
+
+
 def _lines(names: list[str]) -> dict[str, Any] | None:
     return {"name": names[0], "lines": LINES} if len(names) == 1 else None
 
@@ -291,6 +296,7 @@ _HOT: dict[str, Callable[[list[str]], dict[str, Any] | None]] = {
     "status": lambda names: {"names": names},
     "why": _one,
     "logs": _lines,
+    "limits": _whose,
     "events": lambda names: {"names": names, "after": 0, "limit": EVENTS, "newest": True},
 }
 

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import typer
 
-from hive.accounts import table_of
 from hive.cli import output, remote
 from hive.cli.options import AnyNames, Json
 from hive.core import amounts, units
@@ -137,6 +136,8 @@ def changes_of(given: Mapping[str, str], *, shared: bool) -> Record:
 
 def kept(agents: Iterable[Record], given: Mapping[str, str]) -> list[str]:
     """Give the lines of hive.toml that say the same as these options."""
+    from hive.accounts import table_of
+
     tables = dict.fromkeys(table_of(one["id"]) for one in agents)
     places = ", here and in [defaults]" if tables else ""
     lines = [_line(_key(option), text, places) for option, text in given.items()]

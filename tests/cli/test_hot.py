@@ -58,6 +58,7 @@ def test_every_command_is_a_line_of_help_that_fits():
         pytest.param(["events", "--json", "-n", "5"], id="some events"),
         pytest.param(["deploy", "--json"], id="a verb that changes something"),
         pytest.param(["limits", "advise", "--json"], id="a command of two words"),
+        pytest.param(["limits", "--json", "--", "set"], id="a team with the name of a command"),
     ],
 )
 def test_what_is_unusual_is_left_to_the_whole_command_line(supervisor, words):
@@ -72,6 +73,7 @@ def test_what_is_unusual_is_left_to_the_whole_command_line(supervisor, words):
         pytest.param(["status", "a", "--json", "b"], "status", {"names": ["a", "b"]}, id="names"),
         pytest.param(["why", "a", "--json"], "why", {"name": "a"}, id="why"),
         pytest.param(["logs", "--json", "a"], "logs", {"name": "a", "lines": 200}, id="logs"),
+        pytest.param(["limits", "a", "--json"], "limits", {"names": ["a"]}, id="limits"),
         pytest.param(
             ["events", "--json"],
             "events",
