@@ -3,6 +3,7 @@
 PYTEST = .venv/bin/pytest
 HOURS ?= 2000
 ARGS ?=
+unexport PYTHONDONTWRITEBYTECODE  # the tests start hive a thousand times: it is compiled once
 
 .DEFAULT_GOAL := help
 .PHONY: help ready demo test lint simulate bench acceptance clean
