@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from hive.core import voice as voices
 from hive.core.limits import Limits, Priority
+from hive.core.rhythm import Plot, Rhythm, plot_from, rhythm_from
 from hive.core.voice import Voice
 
 ProbeKind = Literal["http", "tcp", "exec", "screen"]
@@ -80,6 +81,8 @@ class Agent:
     `socket` is the tmux server: "" is the user's default one, a word is a name (`tmux -L`),
     a text with a slash is a path (`tmux -S`). `voice` is how it is spoken to, None for a plain
     program. `skills` are what it can do, and `capacity` how many tasks it has at once at most.
+    `rhythm` is how often it is looked after, `plot` the worktree that is its own: then
+    `directory` lies in it.
     """
 
     project: str
@@ -104,6 +107,8 @@ class Agent:
     voice: Voice | None = None
     skills: tuple[str, ...] = ()
     capacity: int = 1
+    rhythm: Rhythm = field(default_factory=Rhythm)
+    plot: Plot | None = None
 
     @property
     def dress(self) -> str:
@@ -163,5 +168,7 @@ def from_dict(values: Mapping[str, Any]) -> Agent:
     stop = dict(found.get("stop", {}))
     found["stop"] = Stop(**{**stop, "keys": tuple(stop.get("keys", ()))})
     found["limits"] = Limits(**found.get("limits", {}))
+    found["rhythm"] = rhythm_from(found.get("rhythm", {}))
+    found["plot"] = plot_from(found["plot"]) if found.get("plot") else None
     found["voice"] = voices.from_dict(found["voice"]) if found.get("voice") else None
     return Agent(**found)

@@ -253,7 +253,8 @@ class World:
 
     `sights` is by socket, the rest by agent id (`teams` by `project/team`). `boot` names the
     machine's boot. `room` is None where nobody has to wait for room. `ends` is why an agent whose
-    conversation stands still is to be started again.
+    conversation stands still is to be started again. `unready` is why the place of an agent is
+    not ready for it yet.
     """
 
     boot: str = ""
@@ -267,3 +268,4 @@ class World:
     excesses: Mapping[str, Excess] = field(default_factory=dict)
     room: Room | None = None
     ends: Mapping[str, str] = field(default_factory=dict)
+    unready: Mapping[str, str] = field(default_factory=dict)
