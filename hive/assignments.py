@@ -211,8 +211,9 @@ class Assignments:
 
     def _record(self, agent: Agent, task: Task) -> Record:
         """Give what an agent is told of its task."""
-        record = taskviews.for_agent(task)
-        argv = self.talks.words(agent, task.launch, task.words)
+        words = self.work().runs.words(task)
+        record = taskviews.for_agent(task, words)
+        argv = self.talks.words(agent, task.launch, words)
         if argv and task.job.kind == "prompt":
             return record | {"argv": argv}
         return record

@@ -7,6 +7,7 @@ programs have written, and goes on with what is being typed. Moments are epoch s
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -30,6 +31,7 @@ from hive.ears import Ears, Line, talked, verdict
 from hive.errors import HiveError, WrongInput
 from hive.outbox import IDLE, Outbox
 from hive.patience import BUDGET, GO_ON, Around, Patience, granted, nudge
+from hive.pauses import Pauses
 from hive.requests import Requests
 
 OBSERVE = 0.9
@@ -64,8 +66,10 @@ class Conversations:
         self.ears = Ears(self._typist, self._dressing.folder)
         self.talks: dict[str, Talk] = self.post.talks()
         self.requests = Requests(self.post, self._typist, self._dressing.folder)
-        self.outbox = Outbox(store.post, self._typist, self._withheld)
+        self.outbox = Outbox(store.post, self._typist, self.withheld)
         self.patience = Patience(store, self._typist, self.outbox, self.requests)
+        self.pauses = Pauses(store, time.time)
+        self.pauses.given, self.pauses.wake = self.outbox.of, self._wake
         self._looked = False
         self._early: dict[str, list[Sign]] = {}
         self._observed = 0.0
@@ -153,6 +157,7 @@ class Conversations:
             asking=self.requests.asking(),
             asked=self.requests.keys(),
             ceilings=around.ceilings,
+            paused=self.pauses.until(now),
         )
         self.patience.watch(self.ears.lines, known, now)
         self._write_talks(self.ears.lines, now)
@@ -165,8 +170,15 @@ class Conversations:
         if not 0 <= now - self._listened < LISTEN:
             self._listen(now)
         if not now < self.outbox.due <= now + IDLE:
-            self.outbox.speak(self.ears.lines, now)
+            self._speak(now)
         return min(self._listened + LISTEN, self.outbox.due)
+
+    def _speak(self, now: float) -> None:
+        """Go on with what is being said to all that can answer."""
+        lines = self.pauses.able(self.ears.lines, now)
+        self.outbox.speak(lines, now)
+        if len(lines) < len(self.ears.lines):
+            self.outbox.due = min(self.outbox.due, self.pauses.due(now))
 
     def _listen(self, now: float) -> None:
         self._listened = now
@@ -263,15 +275,19 @@ class Conversations:
         if line:
             self.patience.interrupt(agent, line, now)
 
-    def _withheld(self, agent: str) -> str:
-        return self.patience.closed(agent)
+    def withheld(self, agent: str) -> str:
+        """Say why an agent is to be given nothing now, whatever it does; "" where it may."""
+        return self.pauses.closed(agent) or self.patience.closed(agent)
+
+    def _wake(self) -> None:
+        self.changed, self.outbox.due = True, 0.0
 
     def closed(self, agent: str) -> str:
         """Say why nothing may be typed into an agent now, "" where it may."""
         line = self.ears.lines.get(agent)
         if line is None:
             return "it does not run"
-        return self.patience.closed(agent) or line.condition.closed
+        return self.withheld(agent) or line.condition.closed
 
     def patient(self, one: Message) -> float:
         """Give how long the proof of a message may take, in seconds; 0 where nobody knows."""
@@ -285,7 +301,7 @@ class Conversations:
         over = any(sign.turn is Turn.READY for sign in found)
         if line is None or wait or not over:
             return {"print": "", "wait": wait}
-        self.outbox.speak(self.ears.lines, now)  # what this turn answered is no longer in the way
+        self._speak(now)  # what this turn answered is no longer in the way
         printed = self.outbox.hand_over(agent, line, event, now)
         if printed:
             text = "it goes on with the message that its hook was handed"
@@ -358,14 +374,16 @@ class Conversations:
     @property
     def news(self) -> list[Event]:
         """Give what is to be written down, once."""
-        news, self._news = [*self._news, *self.patience.news], []
+        news, self._news = [*self._news, *self.patience.news, *self.pauses.news], []
         self.patience.news.clear()
+        self.pauses.news.clear()
         return news
 
     def forget(self, agent: str) -> None:
         """Strike an agent that is gone for good."""
         self.outbox.drop(agent, REMOVED, self._observed)
         self.requests.drop(agent, REMOVED, self._observed)
+        self.pauses.forget(agent)
         self.post.forget(agent)
         self.talks.pop(agent, None)
 

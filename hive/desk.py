@@ -145,7 +145,10 @@ class Desk:
         one = self._request(name, "question")
         if not text.strip():
             raise WrongInput("the answer is empty", fix=f'hive answer {name} "TEXT"')
-        return letters.decided(self.talks.answer_to(one, clean(text), self.clock()))
+        after = self.talks.answer_to(one, clean(text), self.clock())
+        begins = f"Answer to {one.name} ("  # as `answer_to` writes it
+        said = [it for it in self.talks.outbox.of(one.agent) if it.text.startswith(begins)]
+        return letters.decided(after, said)
 
     def person(self) -> None:
         """Refuse what an agent's process asks for: only a person may answer for a person."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from hive.adapters import groups, procs
 from hive.adapters.launch import Berth
@@ -74,6 +74,7 @@ class Governor:
         self.vitals = self._machine.read()
         self.total = Total()
         self._pressure = Pressure()
+        self.stands: Callable[[str, str], bool] = lambda _agent, _launch: False
         self.uses: Mapping[str, Use] = {}
         self.allowed: Mapping[str, float | None] = {}
         self.room: Room | None = None
@@ -160,6 +161,11 @@ class Governor:
         if self._brake_at is not None and now >= self._brake_at:
             self._brake_at = self._throttle.step(now)
         return glance if self._brake_at is None else min(glance, self._brake_at)
+
+    def hold_now(self) -> None:
+        """Do at once what has changed of who is to stand still."""
+        self._hold()
+        self.step(time.monotonic())
 
     def means_of(self, agent: str) -> str:
         """Say by which means an agent is held."""
@@ -282,7 +288,7 @@ class Governor:
             footprint = self._tripwire.footprints.get(agent, Footprint())
             cpu = self._node.cores(agent)
             quiet = before[agent].quiet_since if agent in before else 0.0
-            paused = self._pressure.pauses(agent, one)
+            paused = self._pauses(agent, one)
             slow = cpu < QUIET and not paused and not self.held(agent)
             uses[agent] = Use(
                 cpu=cpu,
@@ -292,6 +298,11 @@ class Governor:
                 paused=paused,
             )
         self.uses = uses
+
+    def _pauses(self, agent: str, one: Running) -> bool:
+        """Whether a launch is to stand still: for want of room, or as a person asked (`stands`)."""
+        asked = self.stands(agent, one.launch) and not one.stopping
+        return asked or self._pressure.pauses(agent, one)
 
     def _hold(self) -> None:
         """Give every agent its share of the processor, and hold to it whom the kernel does not."""
@@ -312,10 +323,10 @@ class Governor:
                 root=one.root,
                 tree=one.tree,
                 allowed=self.allowed[agent] if agent in loose else None,
-                paused=self._pressure.pauses(agent, one),
+                paused=self._pauses(agent, one),
             )
             for agent, one in self._running.items()
-            if agent in loose or self._pressure.pauses(agent, one)
+            if agent in loose or self._pauses(agent, one)
         }
         self._brake_at = time.monotonic()
         self._throttle.want(held, self._brake_at, self._node.never)
@@ -342,7 +353,7 @@ class Governor:
             self._tell([News(agent="", kind="limits", text=text)], now)
         for agent, one in self._running.items():
             held, allowed = self.held(agent), self.allowed.get(agent)
-            if held < 0.05 or allowed is None or self._pressure.pauses(agent, one):
+            if held < 0.05 or allowed is None or self._pauses(agent, one):
                 continue
             if 0 <= now - self._said.get(one.launch, 0.0) < SAY_AGAIN:
                 continue

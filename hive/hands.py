@@ -6,6 +6,7 @@ the name of the lease, so that it is never given twice. Times are epoch seconds.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from hive.adapters.bell import ring
@@ -46,8 +47,11 @@ class _Seen:
 class Hands:
     """Gives tasks to agents, and takes them back."""
 
-    def __init__(self, talks: Conversations) -> None:
+    def __init__(
+        self, talks: Conversations, words: Callable[[Task], str] = lambda task: task.words
+    ) -> None:
         self._talks = talks
+        self._words = words
         self._seen: dict[str, _Seen] = {}
 
     def serve(self, task: Task, fetches: bool, now: float) -> Served:
@@ -60,7 +64,8 @@ class Hands:
             return Served()
         letter = self._letter(task, seen)
         if letter is None:
-            self._talks.send([_letter(task, order(task), now)], task.lease)
+            said = order(task, self._words(task))
+            self._talks.send([_letter(task, said, now)], task.lease)
             return Served()
         if letter.stage in {Stage.FAILED, Stage.WITHDRAWN}:
             return Served(failed=f"{letter.name} did not reach it: {letter.reason}")
@@ -144,9 +149,9 @@ class Hands:
             ring(line.folder)
 
 
-def order(task: Task) -> str:
-    """Give what an agent is told of its task: the words, and how to report."""
-    words = task.words.strip()
+def order(task: Task, words: str) -> str:
+    """Give what an agent is told of its task: these words, and how to report."""
+    words = words.strip()
     gap = "\n\n" if "\n" in words else " "
     return f"{words}{gap}(This is task {task.name}. {_how(task)})"
 

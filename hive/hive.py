@@ -14,7 +14,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hive import assignments, desk, jobs, views
+from hive import (
+    assignments,
+    desk,
+    herald,
+    jobs,
+    leasing,
+    pauses,
+    replaying,
+    views,
+    windows,
+    yard,
+)
+from hive import handing as handed
 from hive.adapters.store import Event
 from hive.allowances import Allowances
 from hive.core.diff import Change, apply, compare
@@ -24,7 +36,12 @@ from hive.core.tasks import Task
 from hive.core.world import Memory, TeamMemory, Wanted
 from hive.desk import Desk
 from hive.errors import HiveError, WrongInput
+from hive.foreman import VERBS as FOREMAN
+from hive.foreman import Foreman, Told
+from hive.handing import Handing
 from hive.keeper import Keeper
+from hive.replaying import Replaying
+from hive.windows import Windows
 from hive.workshop import Workshop
 
 VERBS = (
@@ -32,9 +49,7 @@ VERBS = (
     "status",
     "why",
     "events",
-    "logs",
     "names",
-    "attach",
     "deploy",
     "start",
     "stop",
@@ -72,7 +87,7 @@ class Hive:
             records=self._records,
             clock=clock,
             caller=self._caller,
-            work=self._items,
+            work=lambda: [*self.workshop.items(), *self.foreman.items()],
         )
         self.workshop = Workshop(
             root,
@@ -82,14 +97,44 @@ class Hive:
             person=self._desk.person,
             clock=clock,
         )
-        parts = (
-            (self, VERBS),
-            (self._desk, desk.VERBS),
-            (self.workshop.jobs, jobs.VERBS),
-            (self.workshop.assignments, assignments.VERBS),
-        )
-        self._verbs = {verb: getattr(part, verb) for part, verbs in parts for verb in verbs}
+        told = Told(records=self._records, chosen=self._chosen, desk=self._desk)
+        self.foreman = Foreman(root, keeper, self.workshop, told, clock)
+        keeper.pauses.chosen = self._chosen
+        self._verbs = {verb: getattr(part, verb) for part, verbs in self._parts() for verb in verbs}
         keeper.talks.answer = self.answer
+
+    def _parts(self) -> tuple[tuple[object, Sequence[str]], ...]:
+        """Give all that has verbs, with them."""
+        shop, foreman = self.workshop, self.foreman
+        handing = Handing(
+            team=self._keeper,
+            journal=self._store.journal,
+            work=shop.jobs.work,
+            chosen=self._chosen,
+            who=self._desk.who,
+            person=self._desk.person,
+            clock=self._clock,
+        )
+        past = Replaying(
+            store=self._store,
+            chosen=self._chosen,
+            stories=lambda *asked: replaying.stories(shop.jobs.work().queue, *asked),
+            clock=self._clock,
+        )
+        seen = Windows(keeper=self._keeper, chosen=self._chosen, one=self._one, clock=self._clock)
+        return (
+            (self, VERBS),
+            (seen, windows.VERBS),
+            (self._desk, desk.VERBS),
+            (shop.jobs, jobs.VERBS),
+            (shop.assignments, assignments.VERBS),
+            (self._keeper.pauses, pauses.VERBS),
+            (foreman, FOREMAN),
+            (foreman.yard, yard.VERBS),
+            (foreman.herald, herald.VERBS),
+            (handing, handed.VERBS),
+            (past, replaying.VERBS),
+        )
 
     def answer(self, verb: str, args: Mapping[str, Any]) -> Any:
         """Carry out one verb; raises WrongInput for one that does not exist."""
@@ -153,39 +198,9 @@ class Hive:
         found = self._store.events(after=after, limit=limit, newest=newest, agents=chosen)
         return views.events(found)
 
-    def logs(self, name: str, lines: int = 200) -> dict[str, Any]:
-        """Give the last lines of an agent's window, or of its last certificate."""
-        agent = self._one(name)
-        memory = self._keeper.memory.get(agent, Memory(agent=agent))
-        pane = self._keeper.node.pane(agent, memory.launch)
-        if pane:
-            text = self._keeper.node.last_screen(memory.socket, pane, lines)
-            return views.logs(agent, "window", self._clock(), text)
-        deaths = self._store.deaths(agent, 1)
-        if not deaths:
-            return views.logs(agent, "window", self._clock(), [])
-        return views.logs(agent, "certificate", deaths[0].at, deaths[0].screen.split("\n")[-lines:])
-
     def names(self) -> dict[str, Any]:
         """List what can be named: agents, teams, projects."""
         return views.names([one.agent for one in self._keeper.wanted.values()])
-
-    def attach(self, name: str) -> dict[str, Any]:
-        """Say where a person finds an agent's window, or a team's session."""
-        keeper = self._keeper
-        chosen = [agent for agent in self._chosen([name]) if keeper.memory.get(agent)]
-        for agent in chosen:
-            memory = keeper.memory[agent]
-            pane = keeper.node.pane(agent, memory.launch)
-            if pane:
-                exact = len(chosen) == 1
-                return {
-                    "socket": memory.socket,
-                    "session": pane.session,
-                    "window": pane.window if exact else None,
-                    "pane": pane.id if exact else None,
-                }
-        raise HiveError(f"`{name}` has no window now", fix=f"hive why {name}")
 
     def deploy(
         self,
@@ -196,9 +211,14 @@ class Hive:
         dry_run: bool = False,
         path: str = "",
         ceiling: Mapping[str, Any] | None = None,
+        unplaced: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
-        """Make what is wanted equal to the file, and tell each change."""
-        specs = [from_dict(values) for values in agents]
+        """Make what is wanted equal to the file, and tell each change.
+
+        `unplaced` is why agents that were to have a worktree have none.
+        """
+        asked = [from_dict(values) for values in agents]
+        specs = leasing.lease(self._store, asked, self._keeper.wanted, keep=not dry_run)
         changes = compare(self._keeper.wanted, specs, project=project, teams=teams)
         self._refuse_foreign(specs, changes)
         limits = self._allowances.differs(project, ceiling or {})
@@ -209,16 +229,17 @@ class Hive:
             updated = {change.agent for change in changes if change.kind == "update"}
             self._keeper.update({spec.id: spec for spec in specs if spec.id in updated})
             self._let_go([one.agent for one in changes if one.kind in {"start", "restart"}])
+            self.foreman.deployed(unplaced or {})
         return views.deploy(project, changes, dry_run=dry_run, limits=limits)
 
     def start(self, names: Sequence[str]) -> dict[str, Any]:
         """Start these agents, whatever stopped them; those that run are left alone."""
-        down = [agent for agent in self._kept(names) if not self._runs(agent)]
-        return self._again(down, "hive start")
+        chosen = self._freed(names, "`hive start`")
+        return self._again([agent for agent in chosen if not self._runs(agent)], "hive start")
 
     def restart(self, names: Sequence[str]) -> dict[str, Any]:
         """End these agents and start them anew, at once."""
-        return self._again(self._kept(names), "hive restart")
+        return self._again(self._freed(names, "`hive restart`"), "hive restart")
 
     def stop(self, names: Sequence[str]) -> dict[str, Any]:
         """End these agents gracefully; they stay down until they are started."""
@@ -254,6 +275,13 @@ class Hive:
         """End the supervisor once it has answered; agents that run are left alone."""
         self.ending = True
         return {}
+
+    def _freed(self, names: Sequence[str], by: str) -> list[str]:
+        """Give the agents named, paused no more; a worktree that failed is tried again."""
+        chosen = self._kept(names)
+        self._keeper.pauses.let_go(chosen, by)
+        self.foreman.yard.retry(chosen)
+        return chosen
 
     def _again(self, agents: Sequence[str], verb: str) -> dict[str, Any]:
         wanted = {agent: self._keeper.wanted[agent] for agent in agents}
@@ -323,9 +351,6 @@ class Hive:
         found = (agent for agent, tree in trees.items() if pid in {it.pid for it in tree.current})
         return next(found, "")
 
-    def _items(self) -> list[dict[str, Any]]:
-        return self.workshop.items()
-
     def _records(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         status = self.status()
         return status["agents"], status["teams"]
@@ -339,6 +364,7 @@ class Hive:
             memory_bytes=keeper.governor.bytes_of(agent),
             limit=keeper.governor.doing(agent),
             talk=keeper.talks.shown(agent),
+            paused=keeper.pauses.shown(agent),
             task=doing[agent].name if agent in doing else "",
         )
 

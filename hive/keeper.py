@@ -55,9 +55,12 @@ class Keeper:
         self.node = node
         self.governor = governor
         self.talks = talks
+        self.pauses = talks.pauses
+        self.pauses.wanted, governor.stands = lambda: self.wanted, self.pauses.freezes
         self._launches = Launches(store, node, governor, talks)
         self._questions = questions
         self.environ: Callable[[str], Mapping[str, str]] = lambda _project: {}
+        self.places: Callable[[float], Mapping[str, str]] = lambda _now: {}
         questions.environ = talks.environ = self._environment
         self.wanted: dict[str, Wanted] = {}
         self.memory: dict[str, Memory] = {}
@@ -120,14 +123,14 @@ class Keeper:
         self._try("can't ask the probes", lambda: self._ask(now))
         self._tell(now)
         busy = any(turn.busy for turn in turns)
-        again = now + RETRY if self._failing else None
+        again = now + RETRY if self._failing else self.pauses.next(now)
         return busy, _earliest(turns[-1].wait, self._questions.next(now), again)
 
     def _turn(self, world: World, now: float, besides: Collection[str] = ()) -> Turn:
         """Plan on this world, act for all agents but those `besides`, and write."""
         turn = Turn(now=now, said=self._said)
         try:
-            for action in plan(self.wanted, world, now):
+            for action in plan(self.pauses.kept(self.wanted, self.memory), world, now):
                 if act.whose(action) not in besides:
                     self._act(action, turn)
             self._try("can't start agents", lambda: self._start(turn))
@@ -183,6 +186,8 @@ class Keeper:
         self.looked = self.node.look(self.wanted, self.memory, now)
         self.governor.observe(self.wanted, self.memory, self.looked, now)
         self.talks.observe(self.wanted, self.memory, self.looked, self.governor, now)
+        if self.pauses.step(self.talks.ears.lines, self.wanted, self.memory, now):
+            self.governor.hold_now()
         self._questions.read(now)
         self.ready, self.alive = self._questions.verdicts()
         told = self.talks.ready.items()
@@ -199,6 +204,7 @@ class Keeper:
             excesses=self.governor.excesses,
             room=self.governor.room,
             ends=self.talks.patience.ends,
+            unready={**self.places(now), **self.pauses.unready},
         )
 
     def want(self, changes: Mapping[str, Wanted], events: Sequence[Event]) -> None:
@@ -227,7 +233,7 @@ class Keeper:
             agent: self.wanted[agent].agent
             for agent, memory in self.memory.items()
             if agent in self.wanted and memory.state in {State.STARTING, State.READY}
-            if memory.live and agent not in self.governor.strain.paused
+            if memory.live and agent not in {*self.governor.strain.paused, *self.pauses.all}
         }
         launches = {agent: self.memory[agent].launch for agent in running}
         settled = {agent for agent in running if self.memory[agent].state is State.READY}

@@ -27,8 +27,21 @@ LEFT = stall.Step.PERSON.value
 WINDOW = "window"
 """The channel of an approval that can only be given in the agent's window."""
 
-TEAM, AGENT, LETTER = range(3)
+ALL, TEAM, AGENT, LETTER = range(4)
 """What a thing in the inbox keeps from going on: the worst first."""
+
+_RANKS = {
+    "work rests": ALL,
+    "held team": TEAM,
+    "budget": TEAM,
+    "dead letter": LETTER,
+    "undelivered": LETTER,
+    "unsaved work": LETTER,
+}
+"""What things of a kind keep from going on; those of other kinds an agent, or a task."""
+
+_LAST = "~"
+"""In the place of a moment that is not known: after every one that is."""
 
 _HERE = "nothing is typed into it"
 
@@ -131,7 +144,7 @@ def items(
     asked: set[tuple[str, str]] = {(one.agent, one.kind) for one in asking}
     own = {one.key.partition(":")[2]: one for one in asking if not one.launch}
     spent = _spent(agents, own)
-    told = {record["id"] for _, record in spent}
+    told = {record["id"] for record in spent}
     found = [
         *(_held(team, agents) for team in teams if team["held"]),
         *spent,
@@ -143,17 +156,31 @@ def items(
         *(_agent(one, agents) for one in agents if _stuck(one, asked)),
         *(_undelivered(one) for one in messages if one.stage is Stage.FAILED),
     ]
-    found.sort(key=lambda one: one[0])
-    return [record for _, record in found]
+    return ordered(found)
+
+
+def ordered(found: Iterable[Record]) -> list[Record]:
+    """Give what waits for a person in the order of what it keeps from going on, the most first.
+
+    What keeps as much comes in the order of its age.
+    """
+    return sorted(found, key=_place)
+
+
+def _place(one: Record) -> tuple[int, int, str]:
+    return _RANKS.get(one["kind"], AGENT), -one.get("blocks", 0), one["since"] or _LAST
 
 
 def inbox(found: Iterable[Record]) -> Record:
-    """Build the answer to `inbox`, in the order given."""
-    return {"version": VERSION, "items": list(found)}
+    """Build the answer to `inbox`, what keeps most from going on first."""
+    return {"version": VERSION, "items": ordered(found)}
 
 
-def decided(one: Request) -> Record:
-    """Build the answer to `decide`, `answer` and `request`."""
+def decided(one: Request, said: Iterable[Message] = ()) -> Record:
+    """Build the answer to `decide`, `answer` and `request`.
+
+    `said` are the messages by which the agent gets the answer.
+    """
     return {
         "version": VERSION,
         "request": {
@@ -167,11 +194,8 @@ def decided(one: Request) -> Record:
             "answered": _moment(one.answered),
             "next": _command(one) if one.state == "open" else "",
         },
+        "messages": [message(letter) for letter in said],
     }
-
-
-_Item = tuple[tuple[int, int, str], Record]
-"""The place of a thing in the inbox, and its record; what keeps more from going on is first."""
 
 
 def _sender(one: Message) -> str:
@@ -190,23 +214,24 @@ def _enter(one: Message, closed: str, proof: float) -> Outlook:
     return "waits for the agent's own evidence that it arrived; without any it has failed", at
 
 
-def _request(one: Request, agent: Mapping[str, Any], agents: Sequence[Record]) -> _Item:
+def _request(one: Request, agent: Mapping[str, Any], agents: Sequence[Record]) -> Record:
     name = short(one.agent)
     if one.kind == "approval":
         why, meanwhile = f"{name} may do it only if it is allowed", f"it waits; {_HERE}"
     else:
         why, meanwhile = f"{name} asks a person", "it does what it can without an answer"
-    record = {
+    return {
         "id": one.name,
         "kind": one.kind,
+        "project": one.agent.partition("/")[0],
         "agent": name,
         "asked": one.asked,
         "why": why,
         "since": iso(one.at),
         "meanwhile": meanwhile + _queue(agent),
         "answer": _command(one),
+        "blocks": _blocks(agent, agents),
     }
-    return (AGENT, -_blocks(agent, agents), record["since"]), record
 
 
 def _command(one: Request) -> str:
@@ -225,43 +250,44 @@ def _stuck(one: Record, asked: set[tuple[str, str]]) -> bool:
     return one["wanted"] == "up" and (one["state"] == "failed" or waits)
 
 
-def _agent(one: Record, agents: Sequence[Record]) -> _Item:
+def _agent(one: Record, agents: Sequence[Record]) -> Record:
     name, sub = one["agent"], one.get("sub", "")
     asked, meanwhile, answer = _WINDOW.get(sub, ("", "", ""))
     if one["state"] == "failed":
         sub, asked = "failed", "to put right what ends it, and to start it again"
         meanwhile, answer = "hive gives it a trial start now and then", "hive start {}"
-    record = {
+    return {
         "id": name,
         "kind": "stalled" if sub == LEFT else sub,
+        "project": one["project"],
         "agent": name,
         "asked": asked,
         "why": one["reason"],
         "since": one["since"],
         "meanwhile": meanwhile + _queue(one),
         "answer": answer.format(name),
+        "blocks": _blocks(one, agents),
     }
-    return (AGENT, -_blocks(one, agents), one["since"] or ""), record
 
 
-def _held(team: Record, agents: Sequence[Record]) -> _Item:
+def _held(team: Record, agents: Sequence[Record]) -> Record:
     name = team["team"]
     members = [one for one in agents if (one["project"], one["team"]) == (team["project"], name)]
-    since = team.get("since")
-    record = {
+    return {
         "id": name,
         "kind": "held team",
+        "project": team["project"],
         "agent": name,
         "asked": "to put right what ends its agents, and to let it go",
         "why": team["reason"],
-        "since": since,
+        "since": team.get("since"),
         "meanwhile": "hive restarts none of its agents by itself",
         "answer": f"hive start {name}",
+        "blocks": len(members),
     }
-    return (TEAM, -len(members), since or ""), record
 
 
-def _spent(agents: Iterable[Record], own: Mapping[str, Request]) -> list[_Item]:
+def _spent(agents: Iterable[Record], own: Mapping[str, Request]) -> list[Record]:
     """Give a thing for each project whose budget is used up.
 
     `own` is what hive itself asks a person for each project.
@@ -282,29 +308,32 @@ def _spent(agents: Iterable[Record], own: Mapping[str, Request]) -> list[_Item]:
         record = {
             "id": own[project].name if project in own else project,
             "kind": "budget",
+            "project": project,
             "agent": project,
             "asked": asked,
             "why": members[0]["closed"],
             "since": None,
             "meanwhile": f"no message is given to {count(len(members), 'agent')}",
             "answer": answer,
+            "blocks": len(members),
         }
-        found.append(((TEAM, -len(members), ""), record))
+        found.append(record)
     return found
 
 
-def _undelivered(one: Message) -> _Item:
-    record = {
+def _undelivered(one: Message) -> Record:
+    return {
         "id": one.name,
         "kind": "undelivered",
+        "project": one.agent.partition("/")[0],
         "agent": short(one.agent),
         "asked": "to send it again, or to put it away",
         "why": one.reason,
         "since": _moment(one.since or one.created),
         "meanwhile": "hive does nothing more with it",
         "answer": f"hive why {one.name}   # then: hive withdraw {one.name}",
+        "blocks": 0,
     }
-    return (LETTER, 0, record["since"] or ""), record
 
 
 def _blocks(agent: Mapping[str, Any], agents: Sequence[Record]) -> int:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from hive import accounts, letters, views
+from hive import accounts, leasing, letters, pauses, views
 from hive.accounts import Account
 from hive.adapters import procs
 from hive.adapters.emergency import dated, files_of, move_aside
@@ -42,6 +42,10 @@ NOBODY = "no supervisor runs"
 """Why nothing is typed, and nothing done next."""
 
 
+RHYTHM = frozenset({"checkins", "standup", "handoffs", "notices", "replay"})
+"""What is asked of the rhythm, and can be answered from what was written down."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Known:
     """What the store holds."""
@@ -51,6 +55,7 @@ class _Known:
     teams: Mapping[str, TeamMemory] = field(default_factory=dict)
     talks: Mapping[str, Talk] = field(default_factory=dict)
     queues: Mapping[str, int] = field(default_factory=dict)
+    paused: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
     def of(self, agent: str) -> Memory:
         return self.memory.get(agent, Memory(agent=agent))
@@ -129,6 +134,22 @@ class Offline:
         if kept is None:
             raise WrongInput(f"there is no request `{name}`", fix="hive inbox")
         return letters.decided(kept)
+
+    def rhythm(self, verb: str, **args: Any) -> dict[str, Any]:
+        """Answer one of the verbs of `RHYTHM`, as far as it was written down."""
+        from hive import offline_rhythm
+
+        known = self._known()
+        with self._store() as store:
+            asked = offline_rhythm.Asked(
+                state=self._state,
+                store=store,
+                chosen=lambda names: _chosen(known, names),
+                offline=self,
+                now=self._clock(),
+            )
+            answer: dict[str, Any] = getattr(asked, verb)(**args)
+            return answer
 
     def inbox(self) -> dict[str, Any]:
         """Tell what waited for a person when it was last looked at."""
@@ -211,12 +232,16 @@ class Offline:
         dry_run: bool = False,
         path: str = "",  # noqa: ARG002
         ceiling: Mapping[str, Any] | None = None,
+        unplaced: Mapping[str, str] | None = None,  # noqa: ARG002
     ) -> dict[str, Any]:
         """Tell each change that a deploy would make; raises NotRunning for a real one."""
         if not dry_run:
             raise NotRunning("no supervisor answers", fix="`hive deploy` starts it")
+        wanted = self._known().wanted
         specs = [from_dict(values) for values in agents]
-        changes = compare(self._known().wanted, specs, project=project, teams=teams)
+        with self._store() as store:
+            specs = leasing.lease(store, specs, wanted, keep=False)
+        changes = compare(wanted, specs, project=project, teams=teams)
         before, after = self._ceiling(project), ceiling_from(ceiling or {})
         return views.deploy(project, changes, dry_run=True, limits=before != after)
 
@@ -342,6 +367,7 @@ class Offline:
                 queues=Counter(
                     one.agent for one in store.post.messages(stages=[Stage.QUEUED.value])
                 ),
+                paused=pauses.written(store.facts(pauses.PAUSED)),
             )
 
 
@@ -352,6 +378,7 @@ def _record(known: _Known, agent: str) -> dict[str, Any]:
         cpu=None,
         memory_bytes=None,
         talk=known.shown(agent),
+        paused=known.paused.get(agent),
     )
 
 

@@ -121,8 +121,10 @@ class _Teller:
     def show_task(self, number: int, args: Mapping[str, Any]) -> Record:
         """Show its task."""
         from hive import taskviews
+        from hive.runs import Runs
 
-        return {"task": taskviews.for_agent(self._mine(number, args))}
+        task = self._mine(number, args)
+        return {"task": taskviews.for_agent(task, Runs(self.queue).words(task))}
 
     def split_task(self, number: int, args: Mapping[str, Any]) -> Record:
         """Have its task wait for these parts."""

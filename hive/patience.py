@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from hive.adapters.itself import command
@@ -43,6 +43,7 @@ MEASURED = 5.0
 GO_ON = "Your usage limit is over. Go on where you were."
 
 _BACK_ON = "it is let go on: its usage limit is over"
+_WITH_PERSON = "waits for a person: `hive attach` shows it"
 _NEXT = {
     Step.LOOK: "nudges it",
     Step.NUDGE: "interrupts it",
@@ -57,7 +58,8 @@ class Around:
 
     `briefs` is when each agent's brief was given that has no answer yet, `asking` are the launches
     that wait for a person's answer, `asked` the keys of all that is asked, `ceilings` what each
-    project's agents may use together.
+    project's agents may use together. `paused` is until when a person had each agent paused: now,
+    where that still is so.
     """
 
     uses: Mapping[str, Use]
@@ -66,6 +68,7 @@ class Around:
     asking: frozenset[str]
     asked: frozenset[str]
     ceilings: Mapping[str, Ceiling]
+    paused: Mapping[str, float] = field(default_factory=dict)
 
 
 class Says(Protocol):
@@ -86,7 +89,10 @@ class Asks(Protocol):
 
 
 class Patience:
-    """What hive holds against agents, and what it does about it."""
+    """What hive holds against agents, and what it does about it.
+
+    `missed` is why agents did not answer their latest check-in: a nudge was in vain.
+    """
 
     def __init__(
         self,
@@ -109,6 +115,7 @@ class Patience:
         self._steps: dict[str, Step] = {}
         self._closed: dict[str, str] = {}
         self.ends: dict[str, str] = {}
+        self.missed: Mapping[str, str] = {}
         self.news: list[Event] = []
 
     def closed(self, agent: str) -> str:
@@ -126,11 +133,11 @@ class Patience:
         self._doubts, self._next, self._steps = {}, {}, {}
         for agent, line in lines.items():
             self._stalls(agent, line, around, now)
-            self._unproven(agent, line, around.briefs.get(agent, 0.0), now)
+            self._unproven(agent, line, around, now)
         closed: dict[str, str] = {}
         self._park(lines, now)
         for account in list(self._parked):
-            closed |= self._let_go(account, lines, now)
+            closed |= self._let_go(account, lines, around.paused, now)
         closed |= self._budgets(lines, around, now)
         self._closed = closed
 
@@ -138,6 +145,7 @@ class Patience:
 
     def _stalls(self, agent: str, line: Line, around: Around, now: float) -> None:
         life = _life(line, around.uses.get(agent), now)
+        life = replace(life, began=max(life.began, around.paused.get(agent, 0.0)))
         before = line.watch
         asked = line.launch in around.asking
         line.watch = stall.decide(line.profile, before, line.condition, life, now, asked=asked)
@@ -147,8 +155,12 @@ class Patience:
         if step is not Step.NONE:
             self._doubts[agent] = f"no progress: {line.watch.why}"
             self._steps[agent] = step
-            text = _NEXT.get(step, "waits for a person: `hive attach` shows it")
+            text = _NEXT.get(step, _WITH_PERSON)
             self._next[agent] = (text, stall.outlook(line.profile.stall, line.watch))
+        elif agent in self.missed and line.condition.turn is Turn.READY:
+            self._doubts[agent] = self.missed[agent]
+            self._steps[agent] = Step.PERSON  # to ask it in words was the nudge
+            self._next[agent] = (_WITH_PERSON, None)
         if step is not before.step:
             self._taken.append((agent, before))
 
@@ -192,15 +204,16 @@ class Patience:
         if why:
             self._tell(agent, "stall", f"could not be interrupted: {why}", now)
 
-    def _unproven(self, agent: str, line: Line, briefed: float, now: float) -> None:
+    def _unproven(self, agent: str, line: Line, around: Around, now: float) -> None:
         """Doubt an agent that has a brief and shows no work."""
+        paused, briefed = around.paused.get(agent, 0.0), around.briefs.get(agent, 0.0)
         if agent in self._doubts or line.condition.turn in {None, Turn.WAITING, Turn.LIMITED}:
             return
         worked = max(line.condition.worked, line.ear.ended)
         moved = 0.0 if line.profile.tells else line.moved
         doubt = stall.unproven(briefed, worked, now, moved=moved)
-        if doubt:
-            self._doubts[agent] = doubt
+        if doubt and paused < now:  # time in which it was paused proves nothing
+            self._doubts[agent] = stall.unproven(max(briefed, paused), worked, now, moved=moved)
 
     # usage limits
 
@@ -221,9 +234,15 @@ class Patience:
             if after != known:
                 self._tell(agent, "limited", f"account `{account}` is parked: {after.why}", now)
 
-    def _let_go(self, account: str, lines: Mapping[str, Line], now: float) -> dict[str, str]:
-        """Let agents of an account go on, one after the other; gives why the others wait."""
-        mine = {agent: line for agent, line in lines.items() if _account(line) == account}
+    def _let_go(
+        self, account: str, lines: Mapping[str, Line], paused: Mapping[str, float], now: float
+    ) -> dict[str, str]:
+        """Let agents of an account go on, one after the other; gives why the others wait.
+
+        One that is paused keeps none of them waiting, and goes on when it is resumed.
+        """
+        all_ = {agent: line for agent, line in lines.items() if _account(line) == account}
+        mine = {agent: line for agent, line in all_.items() if paused.get(agent, 0.0) < now}
         known, waiting = self._parked[account], self._cut.setdefault(account, set())
         cut = [agent for agent in mine if agent in waiting]
         worked = {agent for agent, line in mine.items() if line.condition.worked > known.last > 0}
@@ -232,6 +251,9 @@ class Patience:
             waiting.discard(freed)
             self._tell(freed, "limited", _BACK_ON, now)
             self._outbox.note(freed, GO_ON, lines, now)
+        if after is None:
+            for agent in all_.keys() & waiting:
+                self._outbox.note(agent, GO_ON, lines, now)
         if after != known:
             self._keep(account, after)
         if after is None:

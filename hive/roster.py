@@ -95,7 +95,7 @@ def _closed(team: Team, wanted: Wanted, memory: Memory | None, holds: Sequence[T
         return "it is paused: the machine is under pressure"
     if agent not in talks.ears.lines:
         return "it was not looked at yet"
-    withheld = talks.patience.closed(agent)
+    withheld = talks.withheld(agent)
     if withheld:
         return withheld
     mine = {task.lease for task in holds}

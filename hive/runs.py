@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 
 from hive.adapters.post import Superseded
 from hive.adapters.queue import Queue
-from hive.core import conditions, course, opening, parts, transitions
+from hive.core import conditions, course, handoff, opening, parts, transitions
+from hive.core.handoff import Known, Look
 from hive.core.quorum import copies
 from hive.core.tasks import OVER, Change, New, Run, State, Task
 from hive.core.wording import count
@@ -43,6 +44,9 @@ class Runs:
         self._looked: dict[int, int] = {}
         self._bad: dict[int, int] = {}
         self.apart: Apart = lambda _name, _now: nullcontext()
+        self.look: Look = lambda _agent: Known()
+        self.ended: list[Task] = []
+        """The ends of phases that have come, until somebody takes them out."""
 
     def open(self, now: float) -> list[Run]:
         """Have all go on that can; gives the runs that have ended."""
@@ -50,6 +54,12 @@ class Runs:
         while self._go_on(now):
             over += self._follow(now)
         return over
+
+    def words(self, task: Task) -> str:
+        """Give what an agent is told to do: its task's words, and what was handed over to it."""
+        if task.job.kind != "prompt" or not task.run:
+            return task.words
+        return handoff.given(task, self._queue.needs(task.number))
 
     # tasks
 
@@ -211,6 +221,7 @@ class Runs:
             needs=needs,
             known=self._known(task),
             chance=random.random(),  # noqa: S311 - jitter
+            note=self._note(task, needs, now),
         )
         change = opening.decide(scene, now)
         if change is not None:
@@ -232,6 +243,8 @@ class Runs:
             if isinstance(error, Superseded):
                 return False
             raise
+        over = [change.after for change, _ in decided if change.after.job.kind == "barrier"]
+        self.ended += [one for one in over if one.result]
         return bool(decided)
 
     def _alone(self, one: tuple[Change, list[Task]], now: float) -> bool:
@@ -245,6 +258,15 @@ class Runs:
         left = [one for one in needs if after.state in OVER and one.state not in OVER]
         why = f"{after.name} is {after.state} without it"
         self._queue.change([change, *self._dropping(left, why, now)])
+
+    def _note(self, task: Task, needs: Sequence[Task], now: float) -> str:
+        """Give what the end of a phase hands over, "" for any other task."""
+        if task.job.kind != "barrier" or not task.run or not all(map(opening.fine, needs)):
+            return ""
+        before = self._queue.needs(needs[0].number) if needs else []  # its others need the same
+        ends = (one.finished for one in before if one.job.kind == "barrier")
+        since = max(ends, default=task.created)
+        return handoff.text(handoff.of_phase(task, needs, self.look, since, now))
 
     def _known(self, task: Task) -> Mapping[str, Any]:
         """Give what a task's condition and template may name."""

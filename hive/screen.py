@@ -141,7 +141,7 @@ def why(record: Record, now: float) -> RenderableType:
         "  ",
         state(one),
         f" for {since(one['since'], now)}" if one["since"] else "",
-        f": {clean(told(one))}",
+        f": {clean('; '.join(filter(None, (paused(one), told(one)))))}",
     )
     parts: list[RenderableType] = [head, Text.assemble(("next: ", "bold"), record["next"]["text"])]
     if one.get("task"):
@@ -242,8 +242,19 @@ def percent(cores: float | None) -> str:
 
 
 def _reason(one: Record) -> str:
-    """Say what hive does about an agent's limits, and why it is as it is: the rarer thing first."""
-    return "; ".join([*([one["limit"]] if one.get("limit") else []), told(one)])
+    """Say what hive does about an agent, and why it is as it is: the rarer thing first."""
+    return "; ".join([*filter(None, (paused(one), one.get("limit"))), told(one)])
+
+
+def paused(one: Record) -> str:
+    """Say that a person has paused an agent, and what lets it go on; "" where that is not so."""
+    pause = one.get("paused")
+    if not pause:
+        return ""
+    why = f" ({pause['why']})" if pause["why"] else ""
+    waits = f", {pause['waits']}" if pause["waits"] else ""
+    since_then = moment(pause["since"], "%H:%M")
+    return f"paused by `hive pause`{why} since {since_then}{waits}; `hive resume {one['agent']}`"
 
 
 def _uses(one: Record) -> bool:

@@ -35,12 +35,21 @@ MARKS = {
 }  # fmt: skip
 """One sign for each state: the graph can be read without colours."""
 
+FOLDED = 5
+"""How many lines of a note are shown where it is not wanted whole."""
+
 AGENT = 3
 """The column of the graph in which agents stand."""
 
 
-def graph(record: Record, now: float, height: int | None = None) -> RenderableType:
-    """Draw a run: its phases below one another, each with its tasks; `height` is in lines."""
+def graph(
+    record: Record, now: float, height: int | None = None, *, whole: bool = False
+) -> RenderableType:
+    """Draw a run: its phases below one another, each with its tasks; `height` is in lines.
+
+    Where there is room for all of it, what ended phases have handed over follows, folded unless it
+    is wanted `whole`.
+    """
     run = record["run"]
     tasks = [one for one in record["tasks"] if one["kind"] not in BESIDE]
     phases = _phases(tasks)
@@ -55,7 +64,24 @@ def graph(record: Record, now: float, height: int | None = None) -> RenderableTy
             _phase(drawn, name, members, shown)
         for one in shown:
             _task(drawn, one, known, now)
-    return Group(*head, Text(), drawn)
+    notes = record.get("handoffs", ()) if height is None else ()
+    return Group(*head, Text(), drawn, *(each for one in notes for each in _note(one, run, whole)))
+
+
+def handoffs(record: Record) -> RenderableType:
+    """Draw what was handed over, the latest last: when, by whom and to whom, and the note."""
+    if not record["handoffs"]:
+        return Text('nothing was handed over: `hive handoff FROM TO --note "…"` does that')
+    drawn: list[RenderableType] = []
+    for one in record["handoffs"]:
+        who = f"{one['from']} → {one['to']}"
+        more = "".join(f"  {name}" for name in (one["message"], one["run"]) if name)
+        head = Text.assemble(f"{moment(one['time'])}  ", (who, "bold"), (more, "dim"))
+        said = one["text"].splitlines()
+        drawn += [head, *_lines(said[:FOLDED])]
+        more_lines = len(said) - FOLDED
+        drawn += [_more(more_lines, "hive handoff --list --json")] if more_lines > 0 else []
+    return Group(*drawn)
 
 
 def listing(record: Record, now: float) -> RenderableType:
@@ -119,6 +145,27 @@ def schedules(record: Record) -> RenderableType:
         last = Text("paused", style="yellow") if one["paused"] else Text(following)
         table.add_row(*(Text(clean(text)) for text in row), last)
     return table
+
+
+def _note(one: Record, run: Record, whole: bool) -> list[RenderableType]:
+    """Draw what the end of a phase has handed over."""
+    first, *lines = one["note"].splitlines()
+    head = Text(clean(first), style="bold")
+    if whole or len(lines) <= FOLDED:
+        return [Text(), head, *_lines(lines, whole=True)]
+    said = [line for line in lines if line][:FOLDED]
+    left = len([line for line in lines if line]) - len(said)
+    more = [_more(left, f"hive workflow show {run['run']} --notes")] if left else []
+    return [Text(), head, *_lines(said), *more]
+
+
+def _lines(lines: Iterable[str], *, whole: bool = False) -> list[Text]:
+    overflow: Any = "fold" if whole else "ellipsis"
+    return [Text(f"  {clean(one)}", no_wrap=not whole, overflow=overflow) for one in lines]
+
+
+def _more(many: int, command: str) -> Text:
+    return Text(f"  … {count(many, 'more line')}: {command}", style="dim")
 
 
 def _steps(one: Record) -> str:

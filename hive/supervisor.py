@@ -76,17 +76,18 @@ class Supervisor:
         self._orphaned = False
         self._ended = False
         self._shop = self._hive.workshop
+        self._foreman = self._hive.foreman
         self._heard: set[int] = set()
-        self._failure = self._idle = ""
+        self._failure = self._idle = self._late = ""
         self._tidy_at = 0.0
         self._signals = self._catch_signals()
 
     def run(self) -> int:
         """Loop until asked to end; gives the exit code: 0, or `AGAIN` where the guard has died."""
         self._begin()
-        due = step = talk = work = 0.0
+        due = step = talk = work = beat = 0.0
         while not (self._ended or self._orphaned or self._over()):
-            woken = self._wait(min(due, step, talk, work))
+            woken = self._wait(min(due, step, talk, work, beat))
             if time.monotonic() >= step:
                 step = self._governor.step(time.monotonic())
             if woken or time.monotonic() >= talk:
@@ -96,6 +97,8 @@ class Supervisor:
                 work = 0.0  # an agent may have become ready, or be gone
             if self._shop.changed or time.monotonic() >= work:
                 work = time.monotonic() + self._work()
+            if self._foreman.changed or time.monotonic() >= beat:
+                beat = time.monotonic() + self._beat()
         if not (self._ended or self._hive.ending):
             return AGAIN
         _log.info("supervisor ended, as it was asked to")
@@ -106,6 +109,7 @@ class Supervisor:
         leave = [self._node.leave, self._governor.leave] if self._hive.ending else []
         closing = (
             self._governor.close,
+            self._foreman.close,
             self._shop.close,
             self._talks.close,
             self._listener.close,
@@ -122,6 +126,8 @@ class Supervisor:
     def _begin(self) -> None:
         self._selector.register(self._node.deaths.fileno(), selectors.EVENT_READ, self._died)
         self._selector.register(self._probes.fileno(), selectors.EVENT_READ, self._answered)
+        for number in self._foreman.filenos():
+            self._selector.register(number, selectors.EVENT_READ, self._foreman.wake)
         if self._guard:
             self._node.deaths.watch(self._guard, procs.started(self._guard) or 0)
         text = f"supervisor started, pid {os.getpid()}"
@@ -219,6 +225,17 @@ class Supervisor:
             self._selector.register(number, selectors.EVENT_READ, self._checked)
         return 0.0 if self._shop.changed else rest
 
+    def _beat(self) -> float:
+        """Keep the rhythm; gives the seconds until the next time."""
+        now = time.time()
+        try:
+            return min(PULSE, max(0.0, self._foreman.step(now) - now))
+        except HiveError as error:
+            if str(error) != self._late:
+                _log.warning("the rhythm: %s", error)
+            self._late = str(error)
+            return RETRY
+
     def _checked(self) -> bool:
         self._shop.wake()
         return False
@@ -230,6 +247,7 @@ class Supervisor:
             self._node.tidy(launches)
             self._talks.tidy(launches, time.time())
             self._governor.tidy(launches)
+            self._foreman.tidy(time.time())
         shorten(self._state.log)
 
     def _upkeep(self) -> None:

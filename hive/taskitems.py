@@ -63,12 +63,14 @@ def _held(task: Task) -> Record:
     return {
         "id": task.name,
         "kind": "held task",
+        "project": task.job.project,
         "agent": task.job.name,
         "asked": asked,
         "why": task.why,
         "since": iso(task.since),
         "meanwhile": "nobody works on it, and what needs it waits",
         "answer": f"hive task release {task.name}   # or: {other}",
+        "blocks": int(bool(task.run or task.parent)),
     }
 
 
@@ -76,6 +78,7 @@ def _dead(task: Task) -> Record:
     return {
         "id": task.name,
         "kind": "dead letter",
+        "project": task.job.project,
         "agent": task.job.name,
         "asked": "to put right what fails, and to have it tried again",
         "why": task.why.splitlines()[0] if task.why else "",
@@ -91,6 +94,7 @@ def _open(one: Breaker) -> Record:
     return {
         "id": agent or one.name,
         "kind": "open breaker",
+        "project": what.partition("/")[0] if agent else "",
         "agent": agent or "a command",
         "asked": "to look why it fails again and again",
         "why": one.why.splitlines()[0] if one.why else "",

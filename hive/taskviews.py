@@ -176,7 +176,17 @@ def run_record(
             }
             for one in tasks
         ],
+        "handoffs": _handed_over(tasks),
     }
+
+
+def _handed_over(tasks: Iterable[Task]) -> list[Record]:
+    """Tell what the ended phases of a run have handed over, in the order in which they ended."""
+    ends = [one for one in tasks if one.job.kind == "barrier" and one.result]
+    return [
+        {"phase": one.key, "task": one.name, "time": _moment(one.finished), "note": one.result}
+        for one in sorted(ends, key=lambda one: one.finished)
+    ]
 
 
 def run_listing(runs: Iterable[Run], counts: Mapping[int, Mapping[str, int]]) -> Record:
@@ -227,14 +237,14 @@ def schedules(found: Iterable[Schedule]) -> Record:
     }
 
 
-def for_agent(task: Task) -> Record:
-    """Build what an agent is told of the task that it has."""
+def for_agent(task: Task, words: str = "") -> Record:
+    """Build what an agent is told of the task that it has; `words` are more than its own."""
     job = task.job
     return {
         "name": task.name,
         "from": _who(job.sender),
         "kind": job.kind,
-        "text": task.words,
+        "text": words or task.words,
         "fence": task.fence,
         "lease": task.lease,
         "argv": None,

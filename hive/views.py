@@ -52,13 +52,16 @@ def short(agent: str) -> str:
     return agent.split("/", 1)[-1] or "hive"
 
 
-def settled(wanted: Wanted, memory: Memory, word: str = "") -> bool:
+def settled(wanted: Wanted, memory: Memory, word: str = "", *, paused: bool = False) -> bool:
     """Whether nothing further is about to happen to the agent by itself.
 
-    So is a quarantined one: how the request for it ended is known; or one that waits, by `word`.
+    So is a quarantined one: how the request for it ended is known; or one that waits, by `word`;
+    or one that a person has `paused`.
     """
     if wanted.removed or not wanted.up:
         return memory.state is State.STOPPED
+    if paused:
+        return True
     if memory.generation != wanted.generation:
         return False
     if memory.state is State.FAILED:
@@ -74,11 +77,12 @@ def agent_record(
     limit: str | None = None,
     talk: Shown | None = None,
     task: str = "",
+    paused: Record | None = None,
 ) -> Record:
     """Build an agent's record; `cpu` is in cores, both numbers None where nobody looks.
 
-    `limit` is what hive does about its limits now, None or empty for nothing; `talk` is what is
-    known of its conversation, None for a plain program; `task` the name of the task it has.
+    `limit` is what hive does about its limits now (None or empty: nothing), `talk` what is known of
+    its conversation, `task` the name of its task, `paused` the record of a person's pause.
     """
     agent = wanted.agent
     word, sub, reason, since = state(memory, talk)
@@ -96,8 +100,9 @@ def agent_record(
         "memory": memory_bytes,
         "limit": limit or None,
         "task": task or None,
+        "paused": paused,
         "id": agent.id,
-        "settled": settled(wanted, memory, word),
+        "settled": settled(wanted, memory, word, paused=paused is not None),
         "project": agent.project,
         "wanted": _wish(wanted),
         "socket": agent.socket,
@@ -182,8 +187,8 @@ def why(  # noqa: PLR0913 - each is a kind of evidence of its own
     """
     rule = wanted.agent.restart
     text, at = said(memory, talk) or outlook(wanted, memory, team, now)
-    if (record["limit"] or "").startswith(PAUSED):
-        text, at = "lets it go on once the pressure on the machine is over", None
+    if wanted.up and resuming(record):
+        text, at = resuming(record), None
     return {
         "version": VERSION,
         "agent": record,
@@ -202,6 +207,17 @@ def why(  # noqa: PLR0913 - each is a kind of evidence of its own
         "certificate": certificate_record(deaths[0]) if deaths else None,
         "events": [event_record(event) for event in sorted(events, key=lambda one: one.id)],
     }
+
+
+def resuming(record: Record) -> str:
+    """Say what lets an agent go on that is paused, by a person or for want of room; "" if not."""
+    one, go_on = record["paused"], f"`hive resume {record['agent']}` lets it go on"
+    if one and (one["frozen"] or not record["pid"]):
+        return f"nothing: {go_on}"
+    if one:
+        return f"gives it nothing, and freezes it: {one['waits'] or 'at once'}; {go_on}"
+    pressed = (record["limit"] or "").startswith(PAUSED)
+    return "lets it go on once the pressure on the machine is over" if pressed else ""
 
 
 def evidence(

@@ -19,6 +19,7 @@ from hive.adapters.queue import Queue
 from hive.adapters.state import State as Place
 from hive.core import transitions
 from hive.core.dispatch import merits, refusals
+from hive.core.handoff import Known
 from hive.core.lateness import late
 from hive.core.rules import Rules
 from hive.core.rules import from_dict as rules_from
@@ -26,9 +27,11 @@ from hive.core.spec import Agent
 from hive.core.tasks import MOVES, State, Task, parsed
 from hive.core.transitions import CANCEL, LATE
 from hive.core.world import Memory
+from hive.errors import HiveError
 from hive.faults import Faults
 from hive.handout import Handout
 from hive.hands import Hands
+from hive.known import Trees, known
 from hive.rests import Rests
 from hive.roster import Team, fetches
 from hive.runs import Runs
@@ -59,10 +62,13 @@ class Work:
         self.runs = Runs(queue)
         self._team = team
         self._rules = dict(rules)
-        self._hands = Hands(team.talks)
+        self.trees: Trees = lambda _agent: None
+        self.runs.look = self.known
+        self._hands = Hands(team.talks, self.runs.words)
         self.faults = Faults(queue.where, self._tell_fault)
         self.runs.apart = self.faults.apart
-        self._rests = Rests()
+        self._rests = Rests(self._paused)
+        team.talks.pauses.busy = self._busy
         self.savings = Savings(queue, self._directory)
         around = Around(
             rules=self.rules,
@@ -137,6 +143,7 @@ class Work:
         with self.faults.apart("what waits", now):
             for run in self.runs.open(now):
                 self._say("", "workflow", f"{run.name} ({run.workflow}) is {run.state}: {run.why}")
+        self._hand_over()
         with self.faults.apart("the timetable", now):
             moments.append(self.runs.fire(now))
         moments.append(self.queue.wake() or now + PULSE)
@@ -154,6 +161,10 @@ class Work:
         """Give the tasks that an agent has, or just those of this launch, the oldest first."""
         found = self.queue.tasks(states=[State.LEASED], agent=agent)
         return [task for task in found if launch in {"", task.launch}]
+
+    def known(self, agent: str) -> Known:
+        """Give what is known of an agent that hands over, beside its tasks."""
+        return known(self._team, self.trees, agent)
 
     def refused(self, task: Task) -> tuple[dict[str, str], dict[str, str]]:
         """Say of each agent why it may not have a task now, and what speaks for it."""
@@ -315,7 +326,26 @@ class Work:
                 self._say(task.agent, "task", f"{task.name} begins: {task.job.name}")
                 self._hands.serve(task, fetches(self._team.wanted[task.agent].agent), now)
 
+    def _hand_over(self) -> None:
+        """Say which phases have ended, once each."""
+        ended, self.runs.ended = self.runs.ended, []
+        for one in ended:
+            self._say("", "handoff", f"r-{one.run}, {one.key}: {one.result.partition(chr(10))[0]}")
+
     # what the parts ask
+
+    def _paused(self, agent: str, since: float) -> tuple[float, float]:
+        """Give how long a person had an agent paused since a moment, and until when."""
+        seconds, until = self._team.talks.pauses.lost(agent, since - self._skew)
+        return seconds, until + self._skew if seconds else 0.0
+
+    def _busy(self, agent: str) -> str:
+        """Say which task an agent works on that fetches them; "" for none."""
+        try:
+            mine = [one.name for one in self.of(agent) if one.delivered and not one.report]
+        except HiveError as error:
+            return f"not known: {error.what}"
+        return f"it works on {mine[0]}" if mine else ""
 
     def _spec(self, agent: str) -> Agent | None:
         wanted = self._team.wanted.get(agent)

@@ -23,6 +23,7 @@ from hive.core.tasks import State, Task
 from hive.errors import HiveError, NotRunning, TimedOut
 from hive.jobs import Jobs
 from hive.keeper import Keeper
+from hive.known import Trees
 from hive.lockkeeping import Lockkeeping
 from hive.work import RULES, Work
 
@@ -62,6 +63,7 @@ class Workshop:
         self._keeper = keeper
         self._open: tuple[Work, Lockkeeping] | None = None
         self._failed: _Failed | None = None
+        self.trees: Trees = lambda _agent: None
         self.jobs = Jobs(
             work=lambda: self._opened()[0],
             locking=lambda: self._opened()[1],
@@ -134,6 +136,7 @@ class Workshop:
         if self._open is None:
             with self._telling():
                 work = Work.open(self._place, self._keeper, self._keeper.store.facts(RULES))
+            work.trees = lambda agent: self.trees(agent)  # noqa: PLW0108 - it may come later
             self._open = work, Lockkeeping(work.queue, self._note)
         return self._open
 

@@ -103,6 +103,19 @@ def test_a_question_asked_twice_under_one_id_is_one(room: Room):
     assert len(room.store.post.requests()) == 1
 
 
+def test_an_answer_comes_with_the_receipt_of_the_message_that_brings_it(room: Room):
+    room.desk.ask_human("which?", [], room.me)
+
+    told = room.desk.answer("Q1", "the left one")
+
+    (letter,) = told["messages"]
+    assert told["request"]["state"] == "answered"
+    assert (letter["stage"], letter["from"]) == ("queued", "hive")
+    assert letter["text"] == "Answer to Q1 (which?): the left one"
+    story = room.desk.message(letter["message"])
+    assert story["next"]["text"].endswith("it does not run")
+
+
 def test_what_waits_for_an_agent_that_is_gone_for_good_has_failed(room: Room):
     room.desk.send([DEV], "too late")
     room.desk.ask_human("which?", [], room.me)

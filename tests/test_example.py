@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from hive.adapters import files
-from hive.core import model, workflow_model
+from hive.core import model, rhythm_model, workflow_model
 
 TEXT = files.example()
 BARE = tomllib.loads(TEXT)
@@ -23,10 +23,12 @@ TABLES: list[tuple[str, type[BaseModel]]] = [
     ("defaults", model.Defaults),
     ("defaults.restart", model.Restart),
     ("defaults.stop", model.Stop),
+    ("teams.frontend.agents.dev.worktree", rhythm_model.Worktree),
     ("mcp.notes", model.Server),
     ("teams.frontend", model.Team),
     ("teams.frontend.agents.server.ready", model.Probe),
     ("work", model.Work),
+    ("escalation", model.Escalation),
     ("workflows.release", model.Workflow),
     ("workflows.release.params.version", workflow_model.Parameter),
     ("[workflows.release.phases]", workflow_model.Phase),
@@ -53,14 +55,14 @@ def section(table: str) -> str:
 def test_a_table_shows_every_key_of_its_model(table, cls):
     shown = SHOWN.findall(section(table))
 
-    assert sorted(shown) == sorted(set(cls.model_fields) - ELSEWHERE.get(table, set()))
+    assert sorted(shown) == sorted(keys_of(cls).keys() - ELSEWHERE.get(table, set()))
 
 
 def test_the_agents_show_every_key_between_them():
     agents = "teams.frontend.agents"
     shown = set(SHOWN.findall(section(f"{agents}.dev") + section(f"{agents}.server")))
 
-    assert shown | {"ready", "alive"} == set(model.Agent.model_fields)
+    assert shown | {"ready", "alive", "worktree"} == set(model.Agent.model_fields)
     assert set(BARE["teams"]["frontend"]["agents"]["server"]) >= {"ready", "alive"}
 
 
@@ -76,7 +78,7 @@ def test_a_value_shown_is_the_default(table, cls):
     read, fresh = cls.model_validate(given), defaults_of(cls)
 
     for name in given.keys() & fresh.keys() - NO_DEFAULT:
-        assert getattr(read, name) == fresh[name], name
+        assert getattr(read, keys_of(cls)[name]) == fresh[name], name
 
 
 @pytest.mark.parametrize(("table", "cls"), TABLES)
@@ -134,10 +136,15 @@ def test_the_example_loads_with_every_key_that_can_be_there_at_once(tmp_path):
     assert (voice.permission, voice.trust, voice.account) == ("edits", True, "work")
 
 
+def keys_of(cls: type[BaseModel]) -> dict[str, str]:
+    """Give each key as it is written, and what it is called in the model."""
+    return {field.alias or name: name for name, field in cls.model_fields.items()}
+
+
 def defaults_of(cls: type[BaseModel]) -> dict[str, Any]:
     """Give the default of each key that has one."""
     return {
-        name: field.get_default(call_default_factory=True)
+        field.alias or name: field.get_default(call_default_factory=True)
         for name, field in cls.model_fields.items()
         if not field.is_required()
     }

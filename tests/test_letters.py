@@ -12,10 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hive import letters
+from hive import letters, taskitems
 from hive.core import budget
 from hive.core.messages import HIVE, PERSON, Message, Request, Stage, Step
 from hive.core.signs import Sub
+from hive.core.tasks import Job, State, Task
+from hive.errors import HiveError
 from hive.views import iso
 from tests.conftest import ROOT
 
@@ -187,12 +189,14 @@ def test_an_approval_shows_exactly_what_is_asked_and_what_answers_it():
     assert one == {
         "id": "A7",
         "kind": "approval",
+        "project": "Task",
         "agent": "backend/dev",
         "asked": "Bash: rm -rf build\n  in /src",
         "why": "backend/dev may do it only if it is allowed",
         "since": iso(NOON),
         "meanwhile": "it waits; nothing is typed into it; 2 messages wait with it",
         "answer": 'hive approve A7   # or: hive deny A7 "why not"',
+        "blocks": 2,
     }
 
 
@@ -299,6 +303,26 @@ def test_what_keeps_most_from_going_on_is_first():
     assert order == ["data", "backend/busy", "backend/base", "backend/quiet", "A7", "m-31"]
 
 
+def test_what_waits_of_the_work_has_its_place_among_all_else():
+    task = Task(number=4, uid="u", job=Job(text="a", project="Task"), state=State.HELD, since=NOON)
+    held, blocking = taskitems.items([task, replace(task, number=5, run=1)], (), ())
+    (dead,) = taskitems.items((), [replace(task, number=6, state=State.DEAD)], ())
+    rests = taskitems.resting(HiveError("can't reach it"), NOON)
+    found = letters.items([ASKED, QUESTION], [], [agent(queue=3), agent("pm")])
+
+    order = letters.inbox([*found, dead, held, blocking, rests])["items"]
+
+    assert [one["id"] for one in order] == ["work", "A7", "Q8", "t-5", "t-4", "t-6"]
+
+
+def test_an_answer_is_told_with_the_message_that_brings_it():
+    said = replace(QUEUED, kind="note", text="Answer to Q8 (Which one?): staging")
+
+    (one,) = letters.decided(replace(QUESTION, state="answered"), [said])["messages"]
+
+    assert (one["message"], one["stage"]) == ("m-31", "queued")
+
+
 def test_a_used_up_budget_is_asked_for_once_a_project():
     why = f"{letters.BUDGET}: $20.40 of $20.00"
     spent = [agent(closed=why), agent("pm", closed=why), agent("qa", closed="working")]
@@ -348,7 +372,9 @@ def test_the_inbox_has_every_open_request_once_and_is_json(requests, agents, sta
     )
     assert sum(one.startswith("m-") for one in found) == stages.count(Stage.FAILED)
     assert json.loads(json.dumps(record)) == record
-    fields = {"id", "kind", "agent", "asked", "why", "since", "meanwhile", "answer"}
+    fields = {
+        "id", "kind", "project", "agent", "asked", "why", "since", "meanwhile", "answer", "blocks",
+    }  # fmt: skip
     assert all(one.keys() == fields and one["answer"] for one in record["items"])
 
 

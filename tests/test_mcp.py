@@ -41,6 +41,11 @@ CALLS = [
     ("split_task", {"parts": ["a", "b"]}, {"parts": ["a", "b"], "name": ""}),
     ("ask_human", {"question": "q?"}, {"text": "q?", "options": []}),
     ("send", {"to": ["back"], "text": "t"}, {"names": ["back"], "text": "t"}),
+    (
+        "hand_off",
+        {"to": ["back"], "note": "n"},
+        {"source": "", "targets": ["back"], "note": "n", "task": False},
+    ),
     ("lock", {"name": "db"}, {"name": "db"}),
     ("lock", {"name": "db", "shared": True}, {"name": "db", "shared": True}),
     ("unlock", {"name": "db"}, {"name": "db"}),

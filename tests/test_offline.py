@@ -18,12 +18,14 @@ from hive.core.limits import Ceiling, Limits, Portion
 from hive.core.limits import to_dict as ceiling_to_dict
 from hive.core.messages import PERSON, Message
 from hive.core.profile import Profile
+from hive.core.rhythm import Plot
 from hive.core.spec import Agent, Stop, to_dict
 from hive.core.talk import Talk
 from hive.core.voice import Voice
 from hive.core.world import Memory, TeamMemory, Wanted
 from hive.core.world import State as Word
 from hive.errors import HiveError, NotRunning, WrongInput
+from hive.leasing import lease
 from hive.offline import Offline
 from tests.conftest import Corner
 
@@ -236,6 +238,19 @@ def test_a_dry_run_of_a_deploy_tells_the_changes(state):
     assert "frontend/pm" in kinds
     assert record["dry_run"] is True
     assert len(Offline(state).status()["agents"]) == 2
+
+
+def test_a_dry_run_of_a_deploy_counts_what_agents_have_leased_as_theirs(state):
+    plot = Plot(repo="/r", path="/", branch="hive/frontend/dev", ports=("API",), names=("DB",))
+    spec = replace(DEV, plot=plot)
+    with Store.open(state.db) as store:
+        (leased,) = lease(store, [spec], store.wanted())
+        store.want({DEV.id: Wanted(agent=leased)})
+
+    record = Offline(state).deploy("Task", [to_dict(spec)], {}, dry_run=True, unplaced={})
+
+    kinds = {one["id"]: one["kind"] for one in record["changes"]}
+    assert kinds[DEV.id] == "keep"
 
 
 def test_a_real_deploy_needs_a_supervisor(state):

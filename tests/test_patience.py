@@ -39,6 +39,7 @@ class Watched:
         self.lines: dict[str, Line] = {}
         self.talks: dict[str, Talk] = {}
         self.ceilings: dict[str, Ceiling] = {}
+        self.paused: dict[str, float] = {}
         self.begin()
 
     def begin(self) -> None:
@@ -71,6 +72,7 @@ class Watched:
             asking=self.requests.asking(),
             asked=self.requests.keys(),
             ceilings=self.ceilings,
+            paused=self.paused,
         )
         self.one.watch(self.lines, around, now)
 
@@ -137,6 +139,33 @@ def test_a_restart_for_a_stall_is_asked_for_until_it_has_happened(watched: Watch
     watched.watch(NOW + 4)
     assert watched.one.ends == {}
     assert line.watch == Watch(restarted=NOW)
+
+
+def test_who_is_paused_does_not_stall_and_gets_all_its_time_anew(watched: Watched):
+    working = Condition(launch="1-a", turn=Turn.WORKING, since=NOW - 500, closed="working")
+    line = watched.add("1", condition=working)
+    for now in (NOW, NOW + 3600):
+        watched.paused = {line.spec.id: now}
+        watched.watch(now)
+        assert line.watch.step is Step.NONE
+
+    watched.watch(NOW + 3600 + 50)
+    assert line.watch.step is Step.NONE
+    watched.watch(NOW + 3600 + 70)
+    assert line.watch.step is Step.LOOK
+
+
+def test_who_is_paused_keeps_nobody_of_its_account_waiting(watched: Watched):
+    one, two = watched.add("1"), watched.add("2")
+    one.condition = two.condition = limited(RESET)
+    watched.watch(NOW)
+    one.condition = two.condition = ready()
+    for now in (RESET + 1, RESET + 100, RESET + 200):
+        watched.paused = {one.spec.id: now}
+        watched.watch(now)
+
+    assert watched.one.closed(two.spec.id) == ""
+    assert sorted(watched.notes()) == [("1", GO_ON), ("2", GO_ON)]
 
 
 def test_a_hive_that_begins_takes_nothing_it_sees_first_for_progress(watched: Watched):

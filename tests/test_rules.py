@@ -44,6 +44,7 @@ OWNERS = {
     "sqlalchemy": {
         "hive/adapters/store*.py",
         "hive/adapters/post.py",
+        "hive/adapters/journal.py",
         "hive/adapters/queue*.py",
         "hive/adapters/schema.py",
         "hive/adapters/migrations.py",

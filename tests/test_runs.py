@@ -10,7 +10,9 @@ import pytest
 from hive.adapters.post import Superseded
 from hive.adapters.queue import Queue
 from hive.core import transitions
+from hive.core.handoff import Known
 from hive.core.quorum import copies
+from hive.core.repository import Commit, Tree
 from hive.core.schedule import Schedule
 from hive.core.tasks import OVER, Claim, Job, New, Report, State
 from hive.core.workflow import Definition, Step, to_dict
@@ -506,3 +508,56 @@ def test_what_agents_had_counts_as_long_as_they_had_it(hall):
     spent = hall.queue.spent(1)
     assert list(spent) == [first.number]
     assert at[2] - at[1] <= spent[first.number] - (now - at[4]) <= at[2] - at[1] + 1
+
+
+def test_the_end_of_a_phase_hands_over_to_the_prompts_of_the_next_one(both):
+    commit = Commit(hash="c" * 40, at=both.queue.now() + MINUTE, author="a", subject="Add it")
+    tree = Tree(root="/r", branch="hive/a", commits=(commit,))
+    both.runs.look = lambda _agent: Known(tree=tree)
+    two = replace(step("ship.say", "build"), job=Job(text="make ship", kind="run"))
+    both.start(*HYBRID, two, params={"version": None}, version="1.2")
+    both.look()
+    both.done(both.at("build.api"), "port 8000", agent="p/t/api")
+    assert both.runs.ended == []
+    both.done(both.at("build.ui"), agent="p/t/ui")
+
+    end, ship = both.at("build"), both.at("ship.it")
+    (ended,) = both.runs.ended
+    assert (ended.number, ended.result) == (end.number, end.result)
+    assert end.result.splitlines()[:5] == [
+        "Phase build of r-1 is over: 2 done",
+        "",
+        "t/api, on branch hive/a:",
+        "- build.api (t-1) done: port 8000",
+        "- commits: cccccccc Add it",
+    ]
+    assert ship.words == "ship 1.2 after port 8000"
+    words = both.runs.words(ship)
+    assert words == f"{ship.words}\n\nWhat was handed over:\n\n{end.result}"
+    assert both.runs.words(both.at("ship.say")) == "make ship"
+    assert both.runs.words(both.at("build.api")) == "do it"
+    both.look()
+    assert len(both.runs.ended) == 1
+
+
+def test_a_note_says_what_went_wrong_and_is_made_anew_when_the_phase_is(hall):
+    run = hall.start(
+        step("a.one", on_failure="continue"),
+        step("a", "a.one", kind="barrier"),
+        step("b.two", "a"),
+        step("b", "b.two", kind="barrier"),
+        step("c.three", "b"),
+    )
+    hall.fail(hall.at("a.one"))
+    first = hall.at("a").result
+    assert "0 done" not in first and "1 failed; not done: a.one (t-1)" in first
+    hall.fail(hall.at("b.two"))
+    assert hall.run(run).state == "failed" and hall.at("b").result == ""
+
+    hall.runs.resume(hall.run(run), hall.queue.now())
+    hall.look()
+    hall.done(hall.at("a.one"), "at last")
+    assert "a.one (t-1) done: at last" in hall.at("a").result
+    hall.done(hall.at("b.two"), "two")
+    words = hall.runs.words(hall.at("c.three"))
+    assert words.count("is over") == 1 and "b.two (t-3) done: two" in words

@@ -106,6 +106,7 @@ def test_an_agents_record_has_every_field():
         "memory": 4096,
         "limit": None,
         "task": None,
+        "paused": None,
         "id": "Task/frontend/dev",
         "settled": True,
         "project": "Task",

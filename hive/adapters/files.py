@@ -21,10 +21,12 @@ from hive.errors import WrongInput
 
 if TYPE_CHECKING:
     from hive.core.checks import Program
+    from hive.core.escalation import Escalation
     from hive.core.expand import Entry, Named, Place
     from hive.core.fits import Over
     from hive.core.mistakes import Wrong
     from hive.core.model import File
+    from hive.core.plots import Wish
     from hive.core.positions import Path as Position
     from hive.core.rules import Rules
     from hive.core.vitals import Vitals
@@ -41,7 +43,9 @@ class Loaded:
     """A file that was read and checked: its agents and teams in the file's order.
 
     `ceiling` is what its agents together may use, `rules` how its tasks are done, `workflows` are
-    those that it has, by name. `notes` are no mistakes, and yet may surprise.
+    those that it has, by name. `wishes` are the worktrees that agents are to have, by id: git is
+    not asked yet. `escalation` is how people are told what waits for them. `notes` are no
+    mistakes, and yet may surprise.
     """
 
     project: str
@@ -51,6 +55,8 @@ class Loaded:
     ceiling: Ceiling
     rules: Rules
     workflows: Mapping[str, Definition]
+    wishes: Mapping[str, Wish]
+    escalation: Escalation
     notes: tuple[str, ...] = ()
 
 
@@ -83,6 +89,8 @@ def load(path: Path | None = None) -> Loaded:
         ceiling=expand.ceiling(parsed.file),
         rules=expand.rules(parsed.file),
         workflows=workflows,
+        wishes={one.id: entry.wish for entry in entries for one in entry.agents if entry.wish},
+        escalation=parsed.file.escalation.plain(),
         notes=_notes(workflows, agents) if workflows else (),
     )
 
@@ -123,6 +131,29 @@ def _expanded(
         machine=_machine() if expand.limited(file) else None,
     )
     return entries, (*wrongs, *checks.check(file, place, entries, facts, lost))
+
+
+def placed(loaded: Loaded, state: Path) -> tuple[Loaded, dict[str, str]]:
+    """Put the agents that are to have worktrees into them, and say by id who can't have one.
+
+    Nothing is made; `state` is hive's state directory. Raises GitError where git can't look, and
+    WrongInput for a base that there is not.
+    """
+    if not loaded.wishes:
+        return loaded, {}
+    from hive.adapters import grounds
+
+    agents, lacking = grounds.planted(loaded.agents, loaded.wishes, str(state))
+    return replace(loaded, agents=agents), lacking
+
+
+def refuse_ours(loaded: Loaded, state: Path) -> None:
+    """Raise WrongInput for a file in a worktree that hive made: all would move into that."""
+    from hive.core.plots import is_ours
+
+    if is_ours(os.path.realpath(loaded.path), os.path.realpath(state)):
+        what = "this file is a copy in an agent's worktree, where nobody else is to work"
+        raise WrongInput(what, where=str(loaded.path), fix="deploy the file that you work with")
 
 
 def overridden(loaded: Loaded, over: Over) -> Loaded:

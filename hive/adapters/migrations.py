@@ -72,16 +72,30 @@ def _no_locks(operations: Operations) -> None:
     operations.drop_table("lock")
 
 
+def _journal(operations: Operations) -> None:
+    """Make room for check-ins, handoffs and screens, and find events by their time."""
+    at, body = ("at", Float), ("body", Text)
+    _table(operations, "checkin", ("number", Integer), ("agent", Text), at, body)
+    ends = (("source", Text), ("target", Text), ("run", Text))
+    _table(operations, "handoff", ("number", Integer), at, *ends, body)
+    words = (("why", Text), ("text", Text))
+    _table(operations, "screen", ("id", Integer), ("agent", Text), at, *words)
+    operations.create_index("checkin_of_agent", "checkin", ["agent", "number"])
+    operations.create_index("screen_of_agent", "screen", ["agent", "at"])
+    for table in ("checkin", "handoff", "screen", "event"):
+        operations.create_index(f"{table}_by_time", table, ["at"])
+
+
 def _table(operations: Operations, name: str, *columns: tuple[str, type[Any]]) -> None:
     """Make a table whose first column is its key, and whose columns are all filled."""
     (key, kind), *others = columns
     made = [Column(key, kind, primary_key=True)]
     made += [Column(other, its, nullable=False) for other, its in others]
-    counted = name in {"message", "request"}  # a number is never given twice
+    counted = name in {"message", "request", "checkin", "handoff"}  # a number is never given twice
     operations.create_table(name, *made, sqlite_autoincrement=counted)
 
 
-_STEPS: dict[int, Step] = {2: _largest, 3: _messages, 4: _no_locks}
+_STEPS: dict[int, Step] = {2: _largest, 3: _messages, 4: _no_locks, 5: _journal}
 """By the number of the schema that each leads to."""
 
 QUEUE: dict[int, Step] = {}

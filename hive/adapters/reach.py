@@ -39,6 +39,7 @@ NOTED = {"noted": True}
 
 LATER = frozenset(
     {"report", "progress", "task_done", "task_fail", "split_task", "ask_human", "send", "hook"}
+    | {"hand_off"}
 )
 """The verbs that are as good later; what else is asked is taken back where nobody answers."""
 

@@ -29,7 +29,7 @@ from sqlalchemy import (
 from hive.core.spec import from_dict, to_dict
 from hive.core.world import Holding, Memory, Server, State, TeamMemory, Wanted
 
-SCHEMA = 4
+SCHEMA = 5
 """The number of this schema, kept as the fact `schema`; `migrations` has the way to it."""
 
 
@@ -93,6 +93,7 @@ event = Table(
     Column("kind", Text, nullable=False),
     Column("text", Words, nullable=False),
     Index("event_of_agent", "agent", "id"),
+    Index("event_by_time", "at"),
     sqlite_autoincrement=True,  # an id is never given twice: `after` may point to a pruned one
 )
 
@@ -167,6 +168,45 @@ deed = Table(
     Column("uid", Text, primary_key=True),
     Column("at", Float, nullable=False),
     Column("answer", Words, nullable=False),
+)
+
+check_in = Table(
+    "checkin",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("agent", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    # All of it, as JSON.
+    Column("body", Words, nullable=False),
+    Index("checkin_of_agent", "agent", "number"),
+    Index("checkin_by_time", "at"),
+    sqlite_autoincrement=True,
+)
+
+handoff = Table(
+    "handoff",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("run", Text, nullable=False),
+    Column("body", Words, nullable=False),
+    Index("handoff_by_time", "at"),
+    sqlite_autoincrement=True,
+)
+
+# What an agent's window showed when something happened.
+window = Table(
+    "screen",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("agent", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("why", Words, nullable=False),
+    Column("text", Words, nullable=False),
+    Index("screen_of_agent", "agent", "at"),
+    Index("screen_by_time", "at"),
 )
 
 BODY = tuple(

@@ -24,7 +24,7 @@ from hive.errors import HiveError, WrongInput
 VERBS = frozenset(
     {
         "report", "progress", "ask_human", "reply", "send", "status", "lock", "unlock", "hook",
-        "next_task", "show_task", "task_done", "task_fail", "split_task",
+        "next_task", "show_task", "task_done", "task_fail", "split_task", "hand_off",
     }
 )  # fmt: skip
 """What may be asked so: what an agent says of itself, and how the others are."""

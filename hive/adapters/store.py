@@ -12,10 +12,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import Connection, Select, bindparam, delete, func, select
+from sqlalchemy import Connection, Row, Select, Table, bindparam, delete, func, select
 from sqlalchemy.dialects.sqlite import insert
 
 from hive.adapters import schema
+from hive.adapters.journal import Journal
 from hive.adapters.post import Post
 from hive.adapters.schema import SCHEMA, agent, death, event, fact, team
 from hive.adapters.storefile import PATIENCE, Damaged, StoreFile, check
@@ -89,6 +90,7 @@ class Store:
     def __init__(self, file: StoreFile) -> None:
         self._file = file
         self.post = Post(file)
+        self.journal = Journal(file)
 
     @classmethod
     def open(cls, path: Path, *, patience: float = PATIENCE) -> Self:
@@ -226,12 +228,27 @@ class Store:
         found = [StoredEvent(**row._asdict()) for row in rows]
         return found[::-1] if newest else found
 
+    def between(
+        self,
+        since: float,
+        until: float,
+        agents: Collection[str] | None = None,
+        limit: int = 1000,
+    ) -> list[StoredEvent]:
+        """Give the first `limit` events of this time, both ends included, by time."""
+        wish = _during(event, since, until, agents).limit(limit)
+        return [StoredEvent(**row._asdict()) for row in self._rows(wish)]
+
+    def ends(
+        self, since: float, until: float, agents: Collection[str] | None = None
+    ) -> list[Death]:
+        """Give the deaths of this time, both ends included, by time."""
+        return [_death(row) for row in self._rows(_during(death, since, until, agents))]
+
     def deaths(self, name: str, limit: int = DEATHS) -> list[Death]:
         """Give the agent's deaths, the newest first."""
-        columns = [column for column in death.c if column.name != "id"]
-        wish = select(*columns).where(death.c.agent == name).order_by(death.c.id.desc())
-        rows = [row._asdict() for row in self._rows(wish.limit(limit))]
-        return [Death(**row | {"largest": schema.holdings_from(row["largest"])}) for row in rows]
+        wish = select(death).where(death.c.agent == name).order_by(death.c.id.desc())
+        return [_death(row) for row in self._rows(wish.limit(limit))]
 
     def fact(self, key: str) -> str | None:
         """Give what was noted under this key."""
@@ -312,6 +329,20 @@ def _note(connection: Connection, key: str, value: str) -> None:
 
 def _forgiven(memory: Memory) -> Memory:
     return replace(memory, deaths=(), due=0.0, trials=0, quarantined=False, restarts=0)
+
+
+def _during(
+    table: Table, since: float, until: float, agents: Collection[str] | None
+) -> Select[Any]:
+    wish = select(table).where(table.c.at >= since, table.c.at <= until)
+    if agents is not None:
+        wish = wish.where(table.c.agent.in_(agents))
+    return wish.order_by(table.c.at, table.c.id)
+
+
+def _death(row: Row[Any]) -> Death:
+    known = {name: getattr(row, name) for name in Death.__dataclass_fields__}
+    return Death(**known | {"largest": schema.holdings_from(row.largest)})
 
 
 def _bury(connection: Connection, deaths: Sequence[Death]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -51,27 +52,23 @@ def deploy(
     instead = over(cpu_limit, memory)
     loaded = files.overridden(files.load(file), instead)
     _refuse_unknown(team or [], loaded.teams)
-    question = {
+    files.refuse_ours(loaded, remote.state().root)
+    question: dict[str, Any] = {
         "project": loaded.project,
         "path": str(loaded.path),
-        "agents": _as_dicts(loaded),
         "teams": team or None,
         "ceiling": limits.to_dict(loaded.ceiling),
         "environ": remote.born(),
     }
     if dry_run:
+        question |= _agents(loaded)
         _tell_plan(remote.look("deploy", **question, dry_run=True), json=json)
         return
-    from hive.adapters import findings
-    from hive.core.spec import to_dict
-
-    agents, wrong = findings.complete(loaded.agents, remote.born())
-    for text in wrong:
-        output.note(text)
-    question["agents"] = [to_dict(agent) for agent in agents]
+    question |= _agents(_completed(loaded))
     remote.ensure()
     record = remote.ask("deploy", **question, dry_run=False)
     _bind_work(loaded)
+    _bind_escalation(loaded)
     _carry_out(record, 0.0 if no_wait else patience, json=json)
 
 
@@ -87,10 +84,38 @@ def _bind_work(loaded: Loaded) -> None:
         output.note(f"its [work] and [workflows] are not deployed: {error}")
 
 
-def _as_dicts(loaded: Loaded) -> list[dict[str, Any]]:
+def _bind_escalation(loaded: Loaded) -> None:
+    """Have people told what waits for them as the file says."""
+    from hive.core import escalation
+
+    remote.ask(
+        "bind_escalation",
+        project=loaded.project,
+        rules=escalation.to_dict(loaded.escalation),
+    )
+
+
+def _completed(loaded: Loaded) -> Loaded:
+    """Give it with what programs had to be asked, from the folders that are there already."""
+    from hive.adapters import findings
+
+    agents, wrong = findings.complete(loaded.agents, remote.born())
+    for text in wrong:
+        output.note(text)
+    return replace(loaded, agents=tuple(agents))
+
+
+def _agents(loaded: Loaded) -> dict[str, Any]:
+    """Give what the supervisor is told of the agents, once it is known where they work."""
+    from hive.adapters import files
+    from hive.core import plots
     from hive.core.spec import to_dict
 
-    return [to_dict(agent) for agent in loaded.agents]
+    placed, lacking = files.placed(loaded, remote.state().root)
+    for text in plots.told(lacking):
+        output.note(text)
+    told = {"agents": [to_dict(agent) for agent in placed.agents]}
+    return {**told, "unplaced": lacking} if lacking else told
 
 
 def _refuse_unknown(wanted: Sequence[str], known: Sequence[str]) -> None:

@@ -30,6 +30,10 @@ SECTIONS = {
         "logs": "Print what an agent's window shows, or last showed.",
         "events": "Print what happened, oldest first.",
         "attach": "Go to an agent's window, or to a team's session.",
+        "replay": "Tell in order what happened, with screens at key moments.",
+        "standup": "Tell what each team did, does, waits for, does next.",
+        "checkins": "Tell how agents get on, by their latest check-ins.",
+        "checkin": "Look now how one agent gets on, and tell all of it.",
     },
     "Talk": {
         "send": "Give agents a message, and say how far it is.",
@@ -38,6 +42,9 @@ SECTIONS = {
         "deny": "Refuse what an agent asks to do, and say why.",
         "answer": "Answer an agent's question.",
         "withdraw": "Take back a message that was not typed yet.",
+        "handoff": "Give agents what another one has done, as facts.",
+        "notify list": "Tell what people were told lately.",
+        "notify test": "Tell a test in every way, and what came of each.",
     },
     "Work": {
         "task add": "Add a task, a command, or a file of them, to the queue.",
@@ -63,6 +70,13 @@ SECTIONS = {
         "locks": "Tell which locks are held, and who waits for whom.",
         "decide": "Ask agents for a decision, and count their votes.",
     },
+    "Worktrees": {
+        "worktree list": "Tell which worktrees there are, and what is in each.",
+        "worktree diff": "Show what an agent has changed in its worktree.",
+        "worktree merge": "Merge an agent's work back, if it is clean and fits.",
+        "worktree drop": "Remove a worktree of which nothing would be lost.",
+        "finish": "Merge an agent's work back, then tidy up.",
+    },
     "Profiles": {
         "profile list": "Tell which agent programs hive knows, and which are here.",
         "profile show": "Print a profile, and where it comes from.",
@@ -77,6 +91,8 @@ SECTIONS = {
         "start": "Start agents or teams that are down or were given up.",
         "stop": "End agents or teams gracefully, until they are started.",
         "restart": "End agents or teams and start them anew.",
+        "pause": "Give agents nothing more, and freeze them.",
+        "resume": "Let paused agents go on, and have what waited.",
     },
     "Care": {
         "reset": "Forget deaths and quarantines; history is kept.",
@@ -201,6 +217,12 @@ def _send(words: list[str]) -> int | None:
     return voices.agent_send(words)
 
 
+def _handoff(words: list[str]) -> int | None:
+    from hive.cli import voices
+
+    return voices.agent_handoff(words)
+
+
 def _task(words: list[str]) -> int | None:
     """Do what an agent says of its own task; None for what a person says of all of them."""
     from hive.cli import voices
@@ -260,6 +282,7 @@ _OTHERS: dict[str, Callable[[list[str]], int | None]] = {
     "mcp": _mcp,
     "supervise": _supervise,
     "send": _send,
+    "handoff": _handoff,
     "task": _task,
     **{verb: _spoken(verb) for verb in ("report", "ask", "lock", "unlock")},
 }

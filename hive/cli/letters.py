@@ -329,3 +329,4 @@ def _decide(verb: str, args: Record, *, json: bool) -> None:
     one = record["request"]
     said = f": {one['answer']}" if one["answer"] else ""
     output.say(f"{one['id']} of {one['agent']}: {one['state']}{said}")
+    _tell(record.get("messages", ()), beside=False)

@@ -53,8 +53,12 @@ def init(template: Template = "web", force: Force = False, json: Json = False) -
 def check(file: File = None, json: Json = False) -> None:
     """Read hive.toml and tell every mistake in it."""
     from hive.adapters import files
+    from hive.cli import remote
+    from hive.core import plots
 
     loaded = files.load(file)
+    _, lacking = files.placed(loaded, remote.state().root)
+    notes = [*loaded.notes, *plots.told(lacking)]
     if json:
         record = {
             "version": 1,
@@ -62,11 +66,11 @@ def check(file: File = None, json: Json = False) -> None:
             "project": loaded.project,
             "agents": [agent.short for agent in loaded.agents],
             "teams": list(loaded.teams),
-            "notes": list(loaded.notes),
+            "notes": notes,
         }
         output.as_json(record)
         return
-    for text in loaded.notes:
+    for text in notes:
         output.note(text)
     many = count(len(loaded.agents), "agent")
     output.say(f"{loaded.path.name}: {many} in {count(len(loaded.teams), 'team')}, no mistakes")

@@ -56,6 +56,17 @@ Usage: hive unlock NAME
 
   Let go of a lock that you have.
 """,
+    "handoff": """\
+Usage: hive handoff TO... [--note TEXT] [--task]
+
+  Tell other agents, or teams, what you leave to them: TEXT, and what hive knows of your
+  work: tasks, commits, files that are not committed, questions that are not answered.
+
+  --note TEXT   what they must know, in words
+  --task        the task that you have goes along, if TO may have it: then leave it
+
+Example:  hive handoff frontend/dev --note "the API is at :4000"
+""",
 }
 """What `hive COMMAND --help` says."""
 
@@ -72,6 +83,7 @@ OPTIONS = {
     },
     "lock": {"--wait": False, "--shared": False},
     "unlock": {},
+    "handoff": {"--note": True, "--task": False},
     "send": {},
 }
 """The options of each command besides `--json`, and whether one takes a value."""

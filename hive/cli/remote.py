@@ -70,9 +70,10 @@ def look(verb: str, **args: Any) -> Any:
         pass
     except TimedOut as error:
         output.note(f"{error.what}: what follows is what it wrote last")
-    from hive.offline import Offline
+    from hive.offline import RHYTHM, Offline
 
-    return getattr(Offline(state()), verb)(**args)
+    offline = Offline(state())
+    return offline.rhythm(verb, **args) if verb in RHYTHM else getattr(offline, verb)(**args)
 
 
 def _asked(verb: str, args: Record, timeout: float = 30.0) -> Any:

@@ -75,6 +75,12 @@ def agent_send(words: list[str]) -> int | None:
     return _told(record, *sent, given=given)
 
 
+def agent_handoff(words: list[str]) -> int | None:
+    """Hand over an agent's own work; None for a person, and for a list of what was."""
+    listed = {"--list", "-l"} & set(words)
+    return run("handoff", words) if os.environ.get("HIVE_AGENT") and not listed else None
+
+
 def _report(plain: list[str], given: Given) -> int:
     state, text = plain[0] if plain else "", " ".join(plain[1:])
     if state not in STATES:
@@ -207,6 +213,20 @@ def _unlock(plain: list[str], given: Given) -> int:
     return _told(record, f"`{name}` is no longer yours", given=given)
 
 
+def _handoff(plain: list[str], given: Given) -> int:
+    own = os.environ.get("HIVE_AGENT", "")
+    to = plain[1:] if plain[:1] in ([own], [own.partition("/")[2]]) else plain
+    if not to:
+        raise WrongInput("it is not said to whom", fix='hive handoff TO --note "TEXT"')
+    args = {"source": "", "targets": to, "note": _last(given, "--note")}
+    record = _asked("hand_off", **args, task="--task" in given, uid=reach.uid())
+    each = record.get("messages", ())
+    lines = [f"handed over to {one['agent']} as {one['message']}" for one in each]
+    lines += [f"{record['task']} goes along: leave it"] if record.get("task") else []
+    lines += [clean(record["why"])] if record.get("why") else []
+    return _told(record, *lines, given=given)
+
+
 def _one_lock(plain: list[str], verb: str) -> str:
     if len(plain) != 1:
         what = "no lock is named" if not plain else f"one lock at a time: {' '.join(plain)}"
@@ -228,6 +248,7 @@ _DO: dict[str, Callable[[list[str], Given], int]] = {
     "task": _task,
     "lock": _lock,
     "unlock": _unlock,
+    "handoff": _handoff,
 }
 
 

@@ -34,6 +34,9 @@ Values = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Fill in a parameter; repeatable."),
 ]
 Wait = Annotated[bool, typer.Option("--wait", help="Stay until it is over, and show how far.")]
+Notes = Annotated[
+    bool, typer.Option("--notes", help="Show all of what ended phases have handed over.")
+]
 Many = Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, help="How many at most.")]
 Question = Annotated[str, typer.Argument(metavar="QUESTION", help="What is to be decided.")]
 Voters = Annotated[
@@ -77,26 +80,28 @@ def run(
         raise typer.Exit(1)
 
 
-def show(name: AnyRun = "", follow_: Follow = False, json: Json = False) -> None:
-    """Show a run: its phases and tasks, who has which, and how idle the agents were."""
+def show(
+    name: AnyRun = "", follow_: Follow = False, notes: Notes = False, json: Json = False
+) -> None:
+    """Show a run: its phases and tasks, who has which, and what ended phases handed over."""
     called = _called(name)
     if follow_:
         record = follow(called, None, quiet=False, lines=json)
         if json:
             output.as_json({"version": 1, "run": record["run"]})
         return
-    told_run(called, json=json)
+    told_run(called, json=json, notes=notes)
 
 
-def told_run(name: str, *, json: bool) -> None:
-    """Tell all of the run that is called so."""
+def told_run(name: str, *, json: bool, notes: bool = False) -> None:
+    """Tell all of the run that is called so; with `notes`, all that phases have handed over."""
     record = work.ask("workflow", name=name)
     if json:
         output.as_json(record)
         return
     from hive import screen_workflows
 
-    output.show(screen_workflows.graph(record, time.time()), whole=True)
+    output.show(screen_workflows.graph(record, time.time(), whole=notes), whole=True)
 
 
 def list_(limit: Many = LIMIT, json: Json = False) -> None:

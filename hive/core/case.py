@@ -54,7 +54,8 @@ _NOTHING = Use()
 class Case:
     """All that is decided upon for one agent; `excess` is of its latest launch.
 
-    `end` is why it is to be started again though it runs ("" for nothing).
+    `end` is why it is to be started again though it runs ("" for nothing), `unready` why its
+    place is not ready for it yet.
     """
 
     now: float
@@ -69,6 +70,7 @@ class Case:
     use: Use = _NOTHING
     excess: Excess | None = None
     end: str = ""
+    unready: str = ""
 
     @property
     def running(self) -> tuple[Place, ...]:
@@ -148,6 +150,7 @@ def case_of(wanted: Wanted, places: tuple[Place, ...], world: World, now: float)
         use=world.uses.get(name, _NOTHING),
         excess=excess if excess and excess.launch == memory.launch else None,
         end=world.ends.get(name, ""),
+        unready=world.unready.get(name, ""),
     )
     news = {} if isinstance(sight, Unseen) else _news(case)
     return replace(case, memory=replace(case.memory, **news)) if news else case

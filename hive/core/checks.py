@@ -86,6 +86,7 @@ def check(
         *_long_names(entries, lost),
         *_ports(entries, lost),
         *_patience(entries, lost),
+        *_leased(entries, lost),
         *_limits(file, entries, facts, lost),
         *_workflows(file, lost),
     )
@@ -266,6 +267,24 @@ def _patience(entries: Sequence[Entry], lost: Lost) -> Iterator[Wrong]:
             path: Path = (*entry.path, "restart") if own else ("defaults", "restart")
             what = f"`longest` ({as_text(rule.longest)}) is less than `delay`"
             yield Wrong(path=path, what=f"{what} ({as_text(rule.delay)})")
+
+
+def _leased(entries: Sequence[Entry], lost: Lost) -> Iterator[Wrong]:
+    """Find variables that are to get a value of an agent's own, and have one already."""
+    for entry in entries:
+        if entry.wish is None:
+            continue
+        agent, own = entry.agents[0], entry.table.worktree
+        said = own.model_fields_set if own else set()
+        for key, variables in (("ports", entry.wish.ports), ("names", entry.wish.names)):
+            table: Path = entry.path if key in said else ("defaults",)
+            path: Path = (*table, "worktree", key)
+            for one in variables:
+                if one not in dict(agent.env) or {path, path[:-1]} & lost:
+                    continue
+                other = "port" if one == "PORT" and agent.port else "env"
+                what = f"`{key}` names `{one}`, which has its value from `{other}` already"
+                yield Wrong(path=path, what=f"{what} in `{entry.short}`")
 
 
 def _workflows(file: model.File, lost: Lost) -> Iterator[Wrong]:

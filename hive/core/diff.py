@@ -31,6 +31,7 @@ SAID = {
     "restart": "restart rule",
     "stop": "stop rule",
     "after": "list of those it waits for",
+    "plot": "worktree",
 }
 """How people say a field, where it is not by its own name."""
 

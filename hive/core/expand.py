@@ -10,11 +10,13 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hive.core import names, spec
 from hive.core.limits import SOFT, Ceiling, Limits, Priority
+from hive.core.plots import Wish
 from hive.core.positions import Path
+from hive.core.rhythm import Rhythm
 from hive.core.rules import Rules
 
 if TYPE_CHECKING:  # pydantic takes a tenth of a second to import
@@ -54,12 +56,16 @@ class Named:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One agent table of the file, and the agents it stands for."""
+    """One agent table of the file, and the agents it stands for.
+
+    `wish` is the worktree that each of them is to have, None for none.
+    """
 
     team: str
     key: str
     table: model.Agent
     agents: tuple[spec.Agent, ...]
+    wish: Wish | None = None
 
     @property
     def path(self) -> Path:
@@ -208,6 +214,7 @@ def _entry(around: _Around, team: str, key: str, *, first: int) -> Entry:
         socket=_socket(file, around.place),
         skills=tuple(dict.fromkeys(table.skills)),
         capacity=_nearest(file.defaults, table, "capacity").capacity,
+        rhythm=_rhythm(file.defaults, table),
     )
     agents = tuple(
         replace(
@@ -222,7 +229,8 @@ def _entry(around: _Around, team: str, key: str, *, first: int) -> Entry:
         )
         for number, (name, port) in enumerate(_members(key, table))
     )
-    return Entry(team=team, key=key, table=table, agents=agents)
+    wish = _wish(file.defaults, table)
+    return Entry(team=team, key=key, table=table, agents=agents, wish=wish)
 
 
 def _members(key: str, table: model.Agent) -> Iterator[tuple[str, int | None]]:
@@ -317,6 +325,37 @@ def _soft(memory: int, wanted: float | None) -> int:
 
 def _priority(outer: model.Defaults, inner: model.Defaults, role: str) -> Priority:
     return inner.priority or outer.priority or ("high" if role == "server" else "normal")
+
+
+def _rhythm(outer: model.Defaults, inner: model.Defaults) -> Rhythm:
+    return Rhythm(
+        check_in=_nearest(outer, inner, "check_in").check_in,
+        commit=_nearest(outer, inner, "commit").commit,
+        push=str(_worktree(outer, inner).get("push") or ""),
+    )
+
+
+def _wish(outer: model.Defaults, inner: model.Defaults) -> Wish | None:
+    """Give the worktree that an agent is to have, None for none."""
+    if _nearest(outer, inner, "worktree").worktree is None:
+        return None
+    said = _worktree(outer, inner)
+    return Wish(
+        base=said.get("base") or "",
+        copy=said.get("copy_", ()),
+        setup=said.get("setup") or "",
+        teardown=said.get("teardown") or "",
+        ports=said.get("ports", ()),
+        names=said.get("names", ()),
+    )
+
+
+def _worktree(outer: model.Defaults, inner: model.Defaults) -> dict[str, Any]:
+    """Give what is said of an agent's worktree: its own keys, one by one, over the defaults."""
+    if _nearest(outer, inner, "worktree").worktree is None:
+        return {}
+    tables = [one.worktree for one in (outer, inner) if one.worktree]
+    return {key: getattr(table, key) for table in tables for key in table.model_fields_set}
 
 
 def _socket(file: model.File, place: Place) -> str:

@@ -10,8 +10,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from hive.core import limits, spec
+from hive.core import limits, rhythm, spec
+from hive.core.escalation_model import Escalation
 from hive.core.profile import Permission
+from hive.core.rhythm_model import Grounds, Pace
 from hive.core.values import (
     Address,
     Argv,
@@ -174,6 +176,15 @@ class Defaults(Table):
         "chat", description="Whether its program runs all along, or is started for each task."
     )
     capacity: Times = Field(1, description="How many tasks it may have at once.")
+    check_in: Pace = Field(
+        rhythm.CHECK_IN, description='How often hive looks how it gets on; "never" turns it off.'
+    )
+    commit: Pace = Field(
+        rhythm.COMMIT, description='How long a change may stay uncommitted; "never" turns it off.'
+    )
+    worktree: Grounds = Field(
+        None, description="Whether it has a git worktree and a branch of its own, or how."
+    )
     restart: Restart = Field(
         default_factory=Restart, description="When it is started again; goes over [defaults]."
     )
@@ -302,6 +313,9 @@ class File(Table):
     )
     teams: dict[Name, Team] = Field(default_factory=dict, description="The teams, by name.")
     work: Work = Field(default_factory=Work, description="How tasks are handed out and accepted.")
+    escalation: Escalation = Field(
+        default_factory=Escalation, description="When and how people are told what waits for them."
+    )
     workflows: dict[Name, Workflow] = Field(
         default_factory=dict, description="Tasks in an order, to be run by name."
     )

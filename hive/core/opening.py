@@ -28,13 +28,15 @@ class Scene:
     """A waiting task, and all that its going on depends on.
 
     `needs` are the tasks it needs, among them its own parts or copies. `known` is what its `when`
-    and its template may name. `chance` (0 to 1) spreads when a next attempt is due.
+    and its template may name. `chance` (0 to 1) spreads when a next attempt is due. `note` is what
+    the end of a phase hands over.
     """
 
     task: Task
     needs: Sequence[Task] = ()
     known: Mapping[str, Any] = field(default_factory=dict)
     chance: float = 0.5
+    note: str = ""
 
 
 def decide(scene: Scene, now: float) -> Change | None:
@@ -59,7 +61,7 @@ def decide(scene: Scene, now: float) -> Change | None:
         names = ", ".join(map(label, guards))
         return transitions.cancelled(task, f"it is there for a failure of {names}", now, "skipped")
     if task.job.kind == "barrier":
-        return transitions.done(task, "", "all that it waited for is over", now)
+        return transitions.done(task, scene.note, "all that it waited for is over", now)
     return _opened(scene, now, "all that it needs is over")
 
 

@@ -9,7 +9,9 @@ from collections.abc import Callable
 
 from hive.core.admission import waiting
 from hive.core.ending import cause_of
+from hive.core.pausing import UNSTARTED
 from hive.core.restart import within
+from hive.core.starting import unplaced
 from hive.core.units import as_text
 from hive.core.wording import ordinal, span
 from hive.core.world import Memory, State, TeamMemory, Wanted
@@ -27,9 +29,11 @@ def outlook(wanted: Wanted, memory: Memory, team: TeamMemory, now: float) -> Out
     if not wanted.up:
         return (f"ends it: {wanted.why}" if memory.live else f"nothing: {wanted.why}"), None
     asked = memory.generation != wanted.generation
-    room = waiting(memory)
-    if room and (asked or not team.held):
-        return f"starts it as soon as there is room: {room}", None
+    if memory.reason.startswith(UNSTARTED):
+        return f"starts it once it is resumed{memory.reason.removeprefix(UNSTARTED)}", None
+    free, room, worktree = asked or not team.held, waiting(memory), unplaced(memory)
+    if free and (room or worktree):
+        return _waiting(room, worktree), None
     if asked:
         return _afresh(wanted, memory), None
     return _BY_STATE[memory.state](wanted, memory, team, now)
@@ -39,6 +43,12 @@ def how(code: int | None, cause: str) -> str:
     """Say how a launch ended and why, once where both are the same."""
     ending = cause_of(code)
     return ending if ending == cause or not cause else f"{cause}; {ending}"
+
+
+def _waiting(room: str, worktree: str) -> str:
+    if worktree:
+        return f"starts it once its worktree is ready: {worktree}"
+    return f"starts it as soon as there is room: {room}"
 
 
 def _afresh(wanted: Wanted, memory: Memory) -> str:

@@ -1,7 +1,7 @@
 """What is decided for an agent that does not run: clean up first, then start it if it may.
 
 A start that a person asked for waits for no delay, quarantine or held team. An automatic one
-waits for all of them; both wait for the agents named in `after`, and for room.
+waits for all of them; both wait for the agents named in `after`, for their worktree, and for room.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hive.core.actions import Action, Close, Forget, Hold, Say, Start, Stop, Wait
+from hive.core.actions import Action, Close, Forget, Hold, Note, Say, Start, Stop, Wait
 from hive.core.admission import MANY, Admission, reason_for, waiting
 from hive.core.case import Case, Place
 from hive.core.ending import PLANNED, REBOOTED, SERVER_ENDED, is_planned, sweep
 from hive.core.limits import PRIORITIES
+from hive.core.pausing import UNSTARTED
 from hive.core.restart import HELD, NO_PAST, counted
 from hive.core.world import Memory, State, TeamMemory, Wanted
 
@@ -25,6 +26,9 @@ PAUSE = 0.25
 """Seconds until the next of them."""
 
 NOT_OPENED = "tmux had not opened its window"
+
+UNPLACED = "waiting for its worktree: "
+"""What the reason of an agent begins with whose place is not ready for it."""
 
 ROOM_AGAIN = 1.0
 """Seconds until the next look whether there is room: no event tells of it."""
@@ -170,7 +174,14 @@ def _is_planned_stop(action: Action) -> bool:
     return isinstance(action, Stop) and is_planned(action.after)
 
 
+def unplaced(memory: Memory) -> str:
+    """Say what an agent's worktree lacks that waits for it; "" where it does not wait for that."""
+    return memory.reason.removeprefix(UNPLACED) if memory.reason.startswith(UNPLACED) else ""
+
+
 def _start(case: Case, others: Others, *, automatic: bool) -> tuple[Action, ...]:
+    if case.unready:
+        return _unready(case, case.memory.state if automatic else State.STARTING)
     waits = _waits(case, others)
     if waits:
         return _say(case, State.STARTING, waits)
@@ -189,6 +200,15 @@ def _start(case: Case, others: Others, *, automatic: bool) -> tuple[Action, ...]
         automatic=automatic,
     )
     return (*extra, start)
+
+
+def _unready(case: Case, state: State) -> tuple[Action, ...]:
+    """Have it wait for its worktree, or to be resumed; how that gets on is no event each time."""
+    place = "" if case.unready.startswith(UNSTARTED) else UNPLACED
+    memory, reason = case.memory, f"{place}{case.unready}"
+    if memory.state is state and unplaced(memory) and memory.reason != reason:
+        return (Note(after=replace(memory, reason=reason)),)
+    return _say(case, state, reason)
 
 
 def _why(case: Case, *, automatic: bool) -> str:

@@ -168,7 +168,7 @@ def _known(path: Path, model: type[BaseModel]) -> list[str]:
         annotation = model.model_fields[str(part)].annotation
         model = next(_models(annotation))
         names_next = getattr(annotation, "__origin__", None) in {dict, list}
-    return list(model.model_fields)
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def _models(annotation: Any) -> Any:

@@ -119,18 +119,16 @@ def order(pattern: str, found: Sequence[Spot]) -> dict[str, tuple[str, ...]]:
 def _phased(found: Sequence[Spot]) -> dict[str, tuple[str, ...]]:
     """Give what tasks and barriers need so that each phase comes after the one before.
 
-    Two large phases meet at a barrier, called as the first: n + m needs do for n * m.
+    Two phases meet at a barrier, called as the first: it hands over what was done, and n + m needs
+    do for n * m.
     """
     phases: dict[str, list[str]] = {}
     for spot in found:
         phases.setdefault(spot.phase, []).append(spot.key)
     needs: dict[str, tuple[str, ...]] = {}
     for (name, before), (_, after) in pairwise(phases.items()):
-        ends = tuple(before)
-        if len(before) * len(after) > len(before) + len(after):
-            needs[name] = ends
-            ends = (name,)
-        needs |= dict.fromkeys(after, ends)
+        needs[name] = tuple(before)
+        needs |= dict.fromkeys(after, (name,))
     return needs
 
 

@@ -184,6 +184,18 @@ def send(
     return _ask("send", lambda: {"names": to, "text": text, "uid": reach.uid()})
 
 
+def hand_off(
+    to: Annotated[
+        list[str],
+        Field(min_length=1, description="Agents or teams, as `frontend/dev` or `frontend`."),
+    ],
+    note: Annotated[str, Field(description="What they must know, in words.")] = "",
+    task: Annotated[bool, Field(description="Your task goes along, if it can.")] = False,
+) -> Answer:
+    """Hand over to other agents: your note, and what hive knows of your work as facts."""
+    return _told("hand_off", source="", targets=to, note=note, task=task)
+
+
 def lock(
     name: LockName,
     shared: Annotated[bool, Field(description="Others may have it too if they share it.")] = False,
@@ -213,7 +225,7 @@ def inbox() -> Answer:
 
 TOOLS: tuple[Callable[..., Answer], ...] = (
     next_task, show_task, task_done, task_fail, progress, split_task, add_task, ask_human, send,
-    lock, unlock, status,
+    hand_off, lock, unlock, status,
 )  # fmt: skip
 """What agents may call; who is none is told so where that matters."""
 

@@ -568,3 +568,27 @@ def test_a_profile_of_the_users_own_is_one_of_the_files(folder, monkeypatch):
 
     assert dev.voice
     assert dev.voice.profile.name == "mine"
+
+
+def test_who_is_to_have_a_worktree_is_told_and_git_is_asked_only_when_it_is_placed(folder):
+    path = write(folder, START + 'run = "sh"\ncount = 2\nworktree = { setup = "make" }\n')
+    loaded = files.load(path)
+
+    assert {name: wish.setup for name, wish in loaded.wishes.items()} == {
+        "Task/web/dev-1": "make",
+        "Task/web/dev-2": "make",
+    }
+    assert [agent.plot for agent in loaded.agents] == [None, None]
+    placed, lacking = files.placed(loaded, folder / "state")
+    assert placed == loaded
+    assert set(lacking) == set(loaded.wishes)
+
+
+def test_a_copy_of_the_file_in_a_worktree_that_hive_made_is_not_deployed(folder):
+    state = folder / "state"
+    inside = state / "worktrees" / "Task" / "web" / "dev"
+    inside.mkdir(parents=True)
+
+    files.refuse_ours(files.load(write(folder, START + 'run = "sh"\n')), state)
+    with pytest.raises(WrongInput, match="a copy in an agent's worktree"):
+        files.refuse_ours(files.load(write(inside, START + 'run = "sh"\n')), state)

@@ -159,6 +159,21 @@ def test_an_updated_store_is_made_like_a_new_one(path, tmp_path):
     told = 'SELECT m.name, c.name, c.type, c."notnull", c.pk FROM sqlite_master m'
     told += " JOIN pragma_table_info(m.name) c WHERE m.type = 'table' ORDER BY m.name, c.cid"
     assert ask(path, told) == ask(tmp_path / "new.db", told)
+    indexed = "SELECT m.name, m.tbl_name, c.name FROM sqlite_master m"
+    indexed += " JOIN pragma_index_info(m.name) c WHERE m.type = 'index' ORDER BY m.name, c.seqno"
+    assert ask(path, indexed) == ask(tmp_path / "new.db", indexed)
+
+
+def test_the_updated_store_keeps_a_journal_beside_the_old_events(path):
+    with Store.open(path) as store:
+        assert store.journal.keep_screen(ADA, 2.0, "died", "$ ")
+        kept = store.journal.hand_off(3.0, ADA, "task/web/bob", {"note": "see README"})
+    with Store.open(path) as store:
+        assert [one.text for one in store.between(0.0, 1.0)] == ["killed"]
+        assert store.ends(0.0, 1.0, [ADA]) == [OLD]
+        assert store.journal.handoffs() == [kept]
+        assert [one.text for one in store.journal.screens()] == ["$"]
+        assert store.journal.latest() == {}
 
 
 OPEN = """

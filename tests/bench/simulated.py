@@ -95,7 +95,8 @@ class Simulated:
         lines = dict.fromkeys(self.memory, self._line(path.parent))
         talks = SimpleNamespace(
             ears=SimpleNamespace(lines=lines),
-            patience=SimpleNamespace(closed=lambda agent: ""),  # noqa: ARG005
+            withheld=lambda agent: "",  # noqa: ARG005
+            pauses=SimpleNamespace(lost=lambda *_: (0.0, 0.0)),
             outbox=SimpleNamespace(of=lambda agent: ()),  # noqa: ARG005
             environ=lambda *_: {},
             say=lambda *_: None,

@@ -393,6 +393,18 @@ def test_an_agent_can_not_answer_for_a_person(supervisor, state, words):
     assert supervisor.asked == []
 
 
+def test_an_answer_comes_with_a_receipt(supervisor, capsys):
+    supervisor.answers["answer"] = decided("Q8", "answered", "yes") | {"messages": [message()]}
+
+    assert hot.run(["answer", "Q8", "yes"]) == 0
+
+    assert capsys.readouterr().out.splitlines() == [
+        "Q8 of backend/dev: answered: yes",
+        "m-31 to backend/dev: queued: working",
+        "`hive why m-31` tells how it goes on",
+    ]
+
+
 def test_an_answer_can_come_from_a_pipe(supervisor, monkeypatch):
     supervisor.answers["answer"] = decided("Q8", "answered")
     monkeypatch.setattr(sys, "stdin", Pipe(b"staging"))

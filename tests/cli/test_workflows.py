@@ -65,7 +65,7 @@ def test_a_workflow_of_the_file_is_run_with_its_parameters(supervisor, toml, cap
     ((verb, args),) = supervisor.asked
     definition = from_dict(args["definition"])
     assert (verb, args["project"], args["params"]) == ("run_workflow", "Shop", {"version": "1=2"})
-    assert [step.key for step in definition.steps] == ["build.api", "ship.deploy"]
+    assert [step.key for step in definition.steps] == ["build.api", "ship.deploy", "build"]
     assert args["uid"]
     out, err = capsys.readouterr()
     assert out == "r-7  running\n" and "hive workflow show r-7 --follow" in err
@@ -173,7 +173,7 @@ def test_the_workflows_that_can_be_run_are_the_files_and_hives(toml, capsys):
     listed = json.loads(out.splitlines()[0])["workflows"]
     assert [one["workflow"] for one in listed] == ["ship", *files.templates("workflows")]
     assert listed[0]["params"] == {"version": None} and listed[0]["source"] == str(toml)
-    assert "ship.deploy  a    build.api  make deploy" in out
+    assert "ship.deploy  a    build  make deploy" in out
     assert files.template("nightly", "workflows").splitlines()[3] in out.splitlines()
 
 
@@ -258,5 +258,7 @@ def test_work_is_added_while_nobody_runs_and_done_by_a_worker_in_its_order(corne
     said = corner.hive("workflow", "run", "ship", "--set", "version=2", "--wait")
     assert "build.api  done by a/w" in said and "ship.it  done by a/w" in said
     last = corner.json("workflow", "show")
-    assert "got exit code 0" in corner.json("why", last["tasks"][-1]["task"])["task"]["result"]
+    it = next(one["task"] for one in last["tasks"] if one["key"] == "ship.it")
+    assert "got exit code 0" in corner.json("why", it)["task"]["result"]
+    assert [one["phase"] for one in last["handoffs"]] == ["build"]
     assert last["run"]["idle"] is not None

@@ -299,3 +299,45 @@ def test_a_text_that_can_not_be_used_is_told(agent, message):
     why = dict.fromkeys(["/place/b.md", "/place/src/b.md"], "the file is empty")
 
     assert told(f"a = {{ run = 'x', {agent} }}", untold=why) == message
+
+
+@pytest.mark.parametrize(
+    ("agents", "message"),
+    [
+        pytest.param(
+            'a = { run = "x", env.DB = "1", worktree.names = ["DB"] }',
+            "f:3: [teams.web.agents.a.worktree] `names` names `DB`, "
+            "which has its value from `env` already in `web/a`",
+            id="in env and leased",
+        ),
+        pytest.param(
+            'a = { run = "x", port = 80, worktree.ports = "PORT" }',
+            "f:3: [teams.web.agents.a.worktree] `ports` names `PORT`, "
+            "which has its value from `port` already in `web/a`",
+            id="the agent's own port is leased",
+        ),
+    ],
+)
+def test_a_variable_that_has_a_value_is_not_leased(agents, message):
+    assert told(agents) == [message]
+
+
+def test_a_variable_that_is_leased_for_all_is_told_where_that_is_said():
+    text = (
+        'project = "Task"\n[defaults.worktree]\nports = ["API"]\n'
+        '[teams.web.agents]\na = { run = "x", env.API = "1" }\n'
+        'b = { run = "x", env.API = "1", worktree = false }\n'
+        'c = { run = "x", worktree.names = "DB" }\n'
+    )
+    file = read(text)
+    entries = expansion.expand(file, PLACE, {})
+    facts = Facts(
+        directories=frozenset({"/place"}),
+        programs=frozenset(one for entry in entries if (one := program(entry.agents[0]))),
+        unread={},
+        machine=None,
+    )
+
+    (wrong,) = check(file, PLACE, entries, facts)
+    assert wrong.path == ("defaults", "worktree", "ports")
+    assert not list(check(file, PLACE, entries, facts, frozenset({("defaults", "worktree")})))

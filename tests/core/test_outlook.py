@@ -35,6 +35,8 @@ def agent(**changes: object) -> Wanted:
 
 
 OLD = agent(limits=Limits(max_age=8.0))
+PLACE = "waiting for its worktree: its setup failed with exit code 1"
+PAUSED = "waiting to be resumed: `hive resume web/dev`"
 ROOM = "waiting for room: 5 of 5 agents run"
 
 
@@ -84,6 +86,21 @@ def memory(state: State, **changes: object) -> Memory:
             WANTED, memory(State.BACKING_OFF, began=0.0, reason=ROOM, due=NOON - 9), HELD,
             "nothing by itself: team `web` is held; `hive start web` lets it go", None,
             id="waits for room, and its team is held",
+        ),
+        pytest.param(
+            WANTED, Memory(agent=AGENT.id, state=State.STARTING, reason=PLACE), TEAM,
+            "starts it once its worktree is ready: its setup failed with exit code 1", None,
+            id="waits for its worktree, never started",
+        ),
+        pytest.param(
+            WANTED, memory(State.BACKING_OFF, began=0.0, reason=PLACE, due=NOON - 9), HELD,
+            "nothing by itself: team `web` is held; `hive start web` lets it go", None,
+            id="waits for its worktree, and its team is held",
+        ),
+        pytest.param(
+            WANTED, Memory(agent=AGENT.id, state=State.STARTING, reason=PAUSED), TEAM,
+            "starts it once it is resumed: `hive resume web/dev`", None,
+            id="waits to be resumed",
         ),
         pytest.param(
             replace(WANTED, up=False, why=STOP),

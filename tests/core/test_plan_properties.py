@@ -60,6 +60,7 @@ reasons = st.sampled_from(
         "runs; could not look: hung",
         "no longer ready: x",
         "waiting for room: 1 of 1 agents run",
+        "waiting for its worktree: it is being made",
         "waiting for room: it needs about 64.0M, 1.2M are free above the reserve",
     ]
 )
@@ -215,6 +216,9 @@ worlds = st.builds(
     ),
     excesses=st.fixed_dictionaries({}, optional={name: excesses(name) for name in IDS}),
     room=rooms,
+    unready=st.fixed_dictionaries(
+        {}, optional=dict.fromkeys(IDS, st.sampled_from(["it is being made", "its setup failed"]))
+    ),
 )
 
 
@@ -289,6 +293,7 @@ def test_nothing_is_started_that_lives_or_is_not_wanted(wanted, world):
         name = action.spec.id
         tree = world.trees.get(name, Tree())
         assert wanted[name].up and not wanted[name].removed
+        assert name not in world.unready
         assert not [pane for pane in all_panes(world) if pane.agent == name and not pane.dead]
         assert all(process.dead for process in (*tree.current, *tree.strays))
         assert not remembered(world, name).live

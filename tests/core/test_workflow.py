@@ -53,10 +53,15 @@ def test_parallel_is_all_at_once_but_for_needs():
 def test_hybrid_is_phases_one_after_another():
     found = made(phases(("one", [task("a"), task("b")]), ("two", [task("a", needs=["one.b"])])))
 
-    assert needs(found) == {"one.a": (), "one.b": (), "two.a": ("one.a", "one.b")}
+    assert needs(found) == {
+        "one.a": (),
+        "one.b": (),
+        "two.a": ("one", "one.b"),
+        "one": ("one.a", "one.b"),
+    }
 
 
-def test_two_large_phases_meet_at_a_barrier():
+def test_two_phases_meet_at_a_barrier():
     many = [task(name) for name in "abc"]
     found = made(phases(("one", many), ("two", [*many[:2], task("c", needs="a")])), project="p")
     barrier = found.steps[-1]
@@ -78,8 +83,8 @@ def test_a_task_for_a_failure_waits_for_what_it_is_for_and_for_nothing_else():
 
     assert undo.fallback
     assert undo.needs == ("one.a", "two.b")
-    assert needs(found)["two.c"] == ("one.a",)
-    assert {step.key: step.job.on_failure for step in found.steps} == {
+    assert needs(found)["two.c"] == ("one",) and needs(found)["one"] == ("one.a",)
+    assert {step.key: step.job.on_failure for step in found.steps if step.key != "one"} == {
         "one.a": "one.undo",
         "one.undo": "stop",
         "two.b": "one.undo",

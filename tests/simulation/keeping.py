@@ -108,6 +108,7 @@ class Supervisor:
             uses=room.uses(machine, self.space),
             excesses=dict(self.space.excesses),
             room=self.space.room(machine),
+            unready=self.space.places(machine.chance),
         )
 
     def _ask(self, now: float) -> tuple[dict[str, Verdict], dict[str, Verdict]]:

@@ -335,6 +335,11 @@ def stirs(life: Life) -> None:
     life.space.restless ^= {life.any_agent()}
 
 
+def worktree_breaks(life: Life) -> None:
+    """The place of an agent is not ready any more, or is again."""
+    life.space.unready ^= {life.any_agent()}
+
+
 def room_changes(life: Life) -> None:
     life.space.changes(life.chance)
 
@@ -460,6 +465,7 @@ FAULTS: list[Callable[[Life], None]] = [
     behaves_well,
     hangs,
     stirs,
+    worktree_breaks,
     room_changes,
     room_changes,
     room_comes,

@@ -1,4 +1,4 @@
-"""What the made-up machine has left: memory, a ceiling of agents, and times when all is closed."""
+"""What the made-up machine has for agents: memory, a ceiling of them, worktrees that are ready."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ class Space:
     busy: int = 0
     starting: float = 0.0
     restless: set[str] = field(default_factory=set)
+    unready: set[str] = field(default_factory=set)
     excesses: dict[str, Excess] = field(default_factory=dict)
 
     def changes(self, chance: random.Random) -> None:
@@ -49,6 +50,11 @@ class Space:
         """There is room for everything."""
         self.ceiling, self.closed, self.outside, self.busy, self.starting = None, "", 0, 0, 0.0
         self.restless.clear()
+        self.unready.clear()
+
+    def places(self, chance: random.Random) -> dict[str, str]:
+        """Say whose worktree is not ready, and how far it is: never twice the same."""
+        return {name: f"{chance.randrange(100)} files are there" for name in sorted(self.unready)}
 
     def room(self, machine: Machine) -> Room:
         """What hive is told; its figures are never twice the same."""
@@ -116,6 +122,8 @@ def check_starts(
     starts = [one.spec for one in actions if isinstance(one, act.Start)]
     if not starts:
         return
+    if space.unready & {one.id for one in starts}:
+        raise Broken(f"one of {starts} was started, and its worktree is not ready")
     if space.closed:
         raise Broken(f"{starts[0].id} was started, and all is closed")
     running = {one.agent for one in machine.owned()}
