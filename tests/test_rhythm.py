@@ -160,7 +160,7 @@ def test_what_can_not_be_merged_is_named_and_nothing_is_changed(field):
     said = field.corner.hive("finish", TWO, code=1)
     assert "one.txt" in said
     assert (field.repo / "one.txt").read_text() == "better\n"
-    assert any(one["kind"] == "conflict" for one in field.ask("inbox")["items"])
+    assert any(one["kind"] == "unmerged work" for one in field.ask("inbox")["items"])
 
 
 def test_what_would_be_lost_is_said_and_kept_in_a_bundle(field):
