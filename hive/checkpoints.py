@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from hive.adapters import commits
@@ -126,7 +128,19 @@ class Checkpoints:
 
     def items(self) -> list[Record]:
         """List what a person should see to, as `hive inbox` does."""
-        return [self._item(agent, one) for agent, one in sorted(self._troubles.items())]
+        return [
+            self._item(agent, one)
+            for agent, one in sorted(self._troubles.items())
+            if self._stands(agent, one)
+        ]
+
+    def _stands(self, agent: str, one: _Trouble) -> bool:
+        """Whether there is still what a person should see to: also who is stopped may be tidied."""
+        if agent not in self._team.wanted:
+            return False
+        spec = self._team.wanted[agent].agent
+        root = Path(spec.plot.path if spec.plot else spec.directory)
+        return any(os.path.lexists(root / path) for path in one.files or [""])
 
     def _warn(self, agent: str, tree: Tree, now: float) -> None:
         """Say once of files that hive does not commit that it does not, and why."""
@@ -157,7 +171,7 @@ class Checkpoints:
     def _ask(self, agent: str, tree: Tree, past: Past, now: float) -> Past:
         """Ask an agent that works; one that can't be spoken to is not waited for."""
         spec = self._team.wanted[agent].agent
-        if spec.voice is None or not spec.voice.profile.messages:
+        if spec.voice is None or not spec.voice.profile.reads:
             self._begin(spec, now)
             return past
         text = checkpoint.request(checkpoint.unsaved(tree, past), past.since, now)

@@ -266,8 +266,9 @@ class Conversations:
         return self.outbox.add(new, self.ears.lines, uid)
 
     def note(self, agent: str, text: str, now: float) -> None:
-        """Have hive itself say something to an agent."""
-        self.outbox.note(agent, text, self.ears.lines, now)
+        """Have hive itself say something to an agent that reads it."""
+        if agent not in self.ears.lines or self.ears.lines[agent].profile.reads:
+            self.outbox.note(agent, text, self.ears.lines, now)
 
     def interrupt(self, agent: str, now: float) -> None:
         """End what an agent is doing, by its keys."""

@@ -6,15 +6,17 @@ A team in which nothing has changed costs nothing. Times are epoch seconds.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 
 from hive.adapters.store import Event
 from hive.core.checkin import CheckIn
-from hive.core.digest import digest
+from hive.core.digest import changes, digest
 from hive.core.merging import Collision
+from hive.core.signs import Turn
 from hive.core.spec import Agent
 from hive.core.wording import count
+from hive.core.world import State
 from hive.evidence import Team
 
 CHIEF = "pm"
@@ -28,14 +30,18 @@ TOLD = "digest:"
 class Told:
     """What one agent was told of its team: when, how often, and what its answers have cost.
 
-    `check_in` is the newest check-in that it was told of, `paths` the collisions. While its turn
+    `at` is when the latest digest was written, `begin` the moment of the oldest check-in that was
+    new to it then, `check_in` the newest one. `seen` has by agent the check-in (its number) that
+    what comes later is compared with, `paths` the collisions that it was told of. While its turn
     for the latest digest goes on, `open`, `tokens` and `cost` are what it had used before; what
     they cost together is `spent_tokens` and `spent` (dollars).
     """
 
     at: float = 0.0
+    begin: float = 0.0
     times: int = 0
     check_in: int = 0
+    seen: Mapping[str, int] = field(default_factory=dict)
     paths: tuple[str, ...] = ()
     open: bool = False
     tokens: int = 0
@@ -63,7 +69,7 @@ class Digests:
         self._settle()
         for one in fresh:
             wanted = self._team.wanted.get(one.evidence.agent)
-            if wanted and wanted.agent.role == CHIEF and _hears(one):
+            if wanted and wanted.agent.role == CHIEF and self._hears(one):
                 self._tell(wanted.agent, collisions, now)
 
     def _tell(self, chief: Agent, collisions: Iterable[Collision], now: float) -> None:
@@ -74,35 +80,51 @@ class Digests:
             if (one.agent.project, one.agent.team) == (chief.project, chief.team)
         ]
         journal = self._team.store.journal
-        kept = journal.check_ins(mates, since=known.at, limit=len(mates) * 50)
-        before = {one.evidence.agent: one for one in kept if one.number <= known.check_in}
-        after = [one for one in kept if one.number > known.check_in]
+        kept = journal.check_ins(mates, since=known.begin, limit=len(mates) * 50)
+        after = [one for one in kept if one.number > known.check_in and not _begins(one)]
+        seen = {agent: known.seen[agent] for agent in mates if agent in known.seen}
+        before = journal.numbered(seen.values())
         paths = {
             one.path: one.agents
             for one in collisions
             if one.path not in known.paths and set(one.agents) & set(mates)
         }
+        told = changes(after, before, reader=chief.id)
+        latest = {one.evidence.agent: one.number for one in after}
+        # Of whom there is nothing to tell stays compared with what was told: else who is quiet and
+        # working by turns would be told of each time.
+        fresh = {one: latest[one] for one in latest if one in told or one not in before}
         text = digest(chief.team, after, before, paths, reader=chief.id)
-        if not text:
-            return
-        talks = self._team.talks
-        talks.note(chief.id, text, now)
-        shown = talks.shown(chief.id)
-        self._keep(
-            chief.id,
-            replace(
-                known,
-                at=min((one.evidence.at for one in after), default=now),
-                times=known.times + 1,
-                check_in=max([known.check_in, *(one.number for one in after)]),
-                paths=(*known.paths, *paths)[-100:],
-                open=True,
-                tokens=shown.tokens if shown else 0,
-                cost=shown.cost if shown else 0.0,
-            ),
+        now_known = replace(
+            known,
+            begin=min((one.evidence.at for one in after), default=known.begin),
+            check_in=max([known.check_in, *latest.values()]),
+            seen={**seen, **fresh},
+            paths=(*known.paths, *paths)[-100:],
         )
-        text = f"told what changed in its team ({count(len(text.splitlines()), 'line')})"
-        self.news.append(Event(agent=chief.id, kind="digest", text=text, at=now))
+        self._keep(chief.id, self._told(chief.id, now_known, text, now) if text else now_known)
+
+    def _told(self, chief: str, known: Told, text: str, now: float) -> Told:
+        """Say it; gives what is known of the one who is told then."""
+        talks = self._team.talks
+        talks.note(chief, text, now)
+        said = f"told what changed in its team ({count(len(text.splitlines()), 'line')})"
+        self.news.append(Event(agent=chief, kind="digest", text=said, at=now))
+        shown = talks.shown(chief)
+        return replace(
+            known,
+            at=now,
+            times=known.times + 1,
+            open=True,
+            tokens=known.tokens if known.open or not shown else shown.tokens,
+            cost=known.cost if known.open or not shown else shown.cost,
+        )
+
+    def _hears(self, one: CheckIn) -> bool:
+        """Whether it can be told now; while it works, no more than one digest waits for it."""
+        known = self.told.get(one.evidence.agent, Told())
+        busy = known.open and one.evidence.state == Turn.WORKING
+        return one.evidence.speaks and not one.evidence.paused and not busy
 
     def _settle(self) -> None:
         """See what the latest digests have cost, once their readers' turns are over."""
@@ -126,8 +148,9 @@ class Digests:
         self.told = {**self.told, agent: known}
 
 
-def _hears(one: CheckIn) -> bool:
-    return one.evidence.speaks and not one.evidence.paused
+def _begins(one: CheckIn) -> bool:
+    """Whether it just starts: how that goes on is what its lead is told."""
+    return one.evidence.state == State.STARTING.value and not one.evidence.sub
 
 
 def _told(text: str) -> Told:

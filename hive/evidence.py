@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from itertools import takewhile
 from typing import Protocol
 
 from hive.adapters.node import Node
@@ -11,7 +12,7 @@ from hive.adapters.store import Store
 from hive.conversations import Conversations
 from hive.core.checkin import CheckIn, Evidence
 from hive.core.messages import Stage
-from hive.core.repository import Tree
+from hive.core.repository import Commit, Tree
 from hive.core.shown import state
 from hive.core.signs import Source
 from hive.core.tasks import Task
@@ -54,7 +55,7 @@ def gather(
     before this one, `paused` why it is paused ("": it is not).
     """
     memory = team.memory.get(agent, Memory(agent=agent))
-    shown = team.talks.shown(agent)
+    shown, line = team.talks.shown(agent), team.talks.ears.lines.get(agent)
     known, sub, reason, since = state(memory, shown)
     reports = [one for one in shown.evidence if one.source is Source.REPORT] if shown else []
     found = Evidence(
@@ -63,7 +64,7 @@ def gather(
         state=known,
         sub=sub,
         reason=reason,
-        speaks=shown is not None and agent in team.talks.ears.lines,
+        speaks=shown is not None and line is not None and line.profile.reads,
         paused=paused,
         turn_at=since,
         worked=shown.condition.worked if shown else 0.0,
@@ -75,7 +76,7 @@ def gather(
         tokens=shown.tokens if shown else 0,
         cost=shown.cost if shown else 0.0,
     )
-    return _with_tree(_with_task(found, task), tree, before.evidence.at if before else 0.0)
+    return _with_tree(_with_task(found, task), tree, before.evidence if before else None)
 
 
 def _awaits(team: Team, agent: str) -> str:
@@ -102,7 +103,7 @@ def _with_task(found: Evidence, task: Task | None) -> Evidence:
     )
 
 
-def _with_tree(found: Evidence, tree: Tree | None, since: float) -> Evidence:
+def _with_tree(found: Evidence, tree: Tree | None, before: Evidence | None) -> Evidence:
     if tree is None:
         return found
     trouble = f"a {tree.operation} is not ended" if tree.operation else ""
@@ -110,6 +111,20 @@ def _with_tree(found: Evidence, tree: Tree | None, since: float) -> Evidence:
         found,
         branch=tree.branch,
         files=tuple(one.path for one in tree.changed),
-        commits=tuple(one.subject for one in tree.commits if one.at > since),
+        head=tree.commit,
+        commits=tuple(one.subject for one in _since(tree, before)),
         trouble=trouble or ("" if tree.branch else "its HEAD is detached"),
     )
+
+
+def _since(tree: Tree, before: Evidence | None) -> Iterator[Commit]:
+    """Give the commits since the check-in before, the newest first.
+
+    Where that one's is no more among them, after a rebase say, their times tell: whole seconds.
+    """
+    if before is None:
+        return
+    if before.head in {one.hash for one in tree.commits}:
+        yield from takewhile(lambda one: one.hash != before.head, tree.commits)
+    elif before.head != tree.commit:
+        yield from (one for one in tree.commits if one.at >= int(before.at))

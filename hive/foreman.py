@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hive import yard
+from hive.adapters.guard import MARK
 from hive.adapters.state import State as Place
 from hive.adapters.store import Event
 from hive.checkpoints import Checkpoints
@@ -34,6 +35,9 @@ from hive.yard import Yard
 VERBS = ("checkins", "checkin", "standup")
 
 DAY = 86_400.0
+
+REST = 60.0
+"""Seconds until the next step, at most: also where the clock was set back."""
 
 MOST = 2000
 """So many tasks of each state, and so many check-ins of each agent, are read for a standup."""
@@ -71,7 +75,7 @@ class Foreman:
         self._told = told
         self._clock = clock
         ground = yard.Around(
-            environ=lambda project: keeper.environ(project),  # noqa: PLW0108 - it comes later
+            environ=lambda project: {**keeper.environ(project), MARK: str(root)},
             check=self._check,
             busy=self._busy,
             person=told.desk.person,
@@ -91,7 +95,7 @@ class Foreman:
             clock=clock,
         )
         self._frames = Keyframes(keeper.store, self._screen)
-        self._faults = Faults("", self._fault)
+        self._faults = Faults(str(Place(root).db), self._fault)
         self._seen = max((one.id for one in keeper.store.events(limit=1, newest=True)), default=0)
         self._due = 0.0
         self.changed = False
@@ -132,9 +136,9 @@ class Foreman:
         """Do what is due; gives the moment of the next step. What fails holds up nothing else."""
         self.changed = False
         self._keep_screens(now)
-        if now < self._due <= now + DAY:
+        if now < self._due <= now + REST:
             return self._due
-        moments = [now + DAY]
+        moments = [now + REST]
         with self._faults.apart("the worktrees", now):
             before = self.yard.unready.keys()
             self.yard.read()

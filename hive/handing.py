@@ -21,7 +21,6 @@ from hive.core.spec import Agent
 from hive.core.tasks import Claim, State, Task
 from hive.core.world import Memory, Wanted
 from hive.errors import WrongInput
-from hive.roster import fetches
 from hive.views import VERSION, iso, short
 from hive.work import Work
 
@@ -291,6 +290,6 @@ def _deaf(one: Wanted) -> str:
     if one.agent.voice is None:
         fix = 'set its `profile` ("generic" suits any program that reads lines)'
         return f"is a plain program: hive types nothing into it\n{fix}"
-    if fetches(one.agent) and not one.agent.voice.headless:
+    if not one.agent.voice.headless and not one.agent.voice.profile.reads:
         return "runs commands: it would take a note for one\nhand over to an agent that reads"
     return ""

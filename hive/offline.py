@@ -153,12 +153,15 @@ class Offline:
 
     def inbox(self) -> dict[str, Any]:
         """Tell what waited for a person when it was last looked at."""
+        from hive.yardwork import LOT, UNMERGED, unmerged
+
         status = self.status()
         with self._store() as store:
+            kept = unmerged(store.facts(LOT), store.facts(UNMERGED)) if store else []
             open_ = store.post.requests() if store else []
             failed = store.post.messages(stages=[Stage.FAILED.value], limit=50) if store else []
         items = letters.items(open_, failed, status["agents"], status["teams"])
-        return letters.inbox(items)
+        return letters.inbox([*items, *kept])
 
     def events(
         self,

@@ -53,7 +53,9 @@ class Asked:
         status = self.offline.status()
         mine = [one for one in status["agents"] if one["id"].rpartition("/")[0] in teams]
         agents = [one["id"] for one in mine]
-        told = self.store.journal.check_ins(agents, since=begin, limit=MOST) if self.store else []
+        told = (
+            self.store.journal.check_ins(agents, since=begin, limit=MOST * 10) if self.store else []
+        )
         facts = Facts(
             agents=mine,
             teams=status["teams"],

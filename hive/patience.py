@@ -7,6 +7,7 @@ Times are epoch seconds.
 from __future__ import annotations
 
 import json
+import math
 import shlex
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -91,7 +92,8 @@ class Asks(Protocol):
 class Patience:
     """What hive holds against agents, and what it does about it.
 
-    `missed` is why agents did not answer their latest check-in: a nudge was in vain.
+    `missed` is why agents did not answer their latest check-in, and when that was: a nudge was in
+    vain.
     """
 
     def __init__(
@@ -115,7 +117,7 @@ class Patience:
         self._steps: dict[str, Step] = {}
         self._closed: dict[str, str] = {}
         self.ends: dict[str, str] = {}
-        self.missed: Mapping[str, str] = {}
+        self.missed: Mapping[str, tuple[str, float]] = {}
         self.news: list[Event] = []
 
     def closed(self, agent: str) -> str:
@@ -157,12 +159,18 @@ class Patience:
             self._steps[agent] = step
             text = _NEXT.get(step, _WITH_PERSON)
             self._next[agent] = (text, stall.outlook(line.profile.stall, line.watch))
-        elif agent in self.missed and line.condition.turn is Turn.READY:
-            self._doubts[agent] = self.missed[agent]
+        elif self._missing(agent, line):
+            self._doubts[agent] = self.missed[agent][0]
             self._steps[agent] = Step.PERSON  # to ask it in words was the nudge
             self._next[agent] = (_WITH_PERSON, None)
         if step is not before.step:
             self._taken.append((agent, before))
+
+    def _missing(self, agent: str, line: Line) -> bool:
+        """Whether it did not answer its latest check-in, and has not worked since."""
+        _, at = self.missed.get(agent, ("", math.inf))
+        one = line.condition
+        return one.turn is Turn.READY and max(one.worked, line.ear.ended) <= at < math.inf
 
     def act(self, lines: Mapping[str, Line], now: float) -> None:
         """Take the steps against stalls that are due.

@@ -15,10 +15,11 @@ from hive.adapters.shell import Stop
 from hive.adapters.worktrees import Say, prepare
 from hive.chores import Chore, Chores
 from hive.core.rhythm import Plot
+from hive.core.starting import UNMADE
 from hive.core.wording import span
 from hive.core.world import Wanted
 from hive.views import short
-from hive.yardwork import Lot, Trouble, said
+from hive.yardwork import Lot, Trouble, flat, said
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +96,7 @@ class Preparing:
         self._failed[agent] = _Failed(
             why=why, at=self._clock(), plot=one.agent.plot, generation=one.generation
         )
-        return Prepared(told=(f"its worktree can't be made: {why}",))
+        return Prepared(told=(f"its worktree can't be made: {flat(why)}",))
 
     def ready(self, agent: str, plot: Plot) -> bool:
         """Whether an agent may be started in it."""
@@ -105,11 +106,11 @@ class Preparing:
         """Say how far it is where it is not ready, or what is wrong."""
         failed, chore = self._failed.get(agent), self._chores.of(agent)
         if failed:
-            return f"{failed.why.splitlines()[0]}; `hive start {short(agent)}` tries again"
+            return f"{UNMADE}{failed.why.splitlines()[0]}; `hive start {short(agent)}` tries again"
         if chore is None or not chore.began:
-            return "it is made next"
+            return "it is made soon"
         told = f": {chore.said}" if chore.said else ""
-        what = "it is made" if chore.verb == "prepare" else f"`{chore.verb}` is under way there"
+        what = "being made" if chore.verb == "prepare" else f"`{chore.verb}` is under way there"
         return f"{what}, {span(self._clock() - chore.began)}{told}"
 
     def trouble(self, agent: str) -> str:

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from hive import evidence
+from hive.adapters import commits
 from hive.adapters.errands import Errands
 from hive.adapters.git import look
 from hive.adapters.itself import command
@@ -69,12 +70,15 @@ class Rounds:
         self._errands = Errands()
         self._looks: dict[str, float] = {}
         self._asked: dict[str, float] = {}
+        self._looked: dict[str, float] = {}
+        self._seen_once: set[str] = set()
         self.due: dict[str, float] = {}
         self.latest: dict[str, CheckIn] = team.store.journal.latest()
         self.trees: dict[str, Tree] = {}
         self.touched: dict[str, Collection[str]] = {}
         self.troubles: dict[str, str] = {}
         self.news: list[Event] = []
+        self._miss()
 
     def fileno(self) -> int:
         """Give the descriptor that is readable while there is something to go on with."""
@@ -101,7 +105,8 @@ class Rounds:
         ]
         if due:
             self._check_in({agent: mine[agent] for agent in due}, now)
-        return min([*self._looks.values(), *self.due.values(), now + FAR])
+        waiting = (max(at, self._patient(agent)) for agent, at in self.due.items())
+        return min([*self._looks.values(), *waiting, now + FAR])
 
     def tree(self, agent: str) -> Tree | None:
         """Give an agent's work tree as it was last. Raises HiveError where it can't be seen."""
@@ -112,7 +117,12 @@ class Rounds:
     def ask_now(self, agent: str, now: float, *, ask: bool) -> CheckIn:
         """Check an agent in at once; with `ask` it is asked in words. Raises HiveError."""
         spec = self._team.wanted[agent].agent
-        self._take(agent, _look(spec), now)
+        found: _Looked | HiveError | None
+        try:
+            found = _look(spec)
+        except HiveError as error:  # a check-in tells of it
+            found = error
+        self._take(agent, found, now)
         (one,) = self._check_in({agent: spec}, now, ask=ask)
         return one
 
@@ -126,7 +136,7 @@ class Rounds:
             first = (
                 checkin.spread(agent, every, now)
                 if not last
-                else checkin.following(last, every, now)
+                else checkin.due(last + every, every, now)  # one that a killed hive missed is now
             )
             self.due[agent] = checkin.due(self.due.get(agent, first), every, now)
         else:
@@ -136,21 +146,22 @@ class Rounds:
             self._looks.pop(agent, None)
             return
         at = self._looks.setdefault(agent, now)
-        if at <= now or at > now + span:
+        stale = self._looked.get(agent, 0.0) < self.due.get(agent, now) <= now
+        if at <= now or at > now + span or (stale and agent not in self._asked):
             self._looks[agent] = now + span
             if agent not in self._asked or now - self._asked[agent] > LATE:
                 self._asked[agent] = now
-                self._errands.do(agent, partial(_look, spec))
-
-    def _first(self, agent: str, every: float, now: float) -> float:
-        if agent not in self.latest:
-            return checkin.spread(agent, every, now)
-        return checkin.following(self.latest[agent].evidence.at, every, now)
+                work = _look if agent in self._seen_once else _first_look
+                self._seen_once.add(agent)
+                self._errands.do(agent, partial(work, spec))
 
     def _seen(self, agent: str, now: float) -> bool:
         """Whether the look of git that a check-in needs has come, or is not waited for any more."""
-        asked = self._asked.get(agent)
-        return asked is None or now - asked > LATE
+        return now >= self._patient(agent)
+
+    def _patient(self, agent: str) -> float:
+        """Give until when a check-in waits for the look that is under way; 0 where none is."""
+        return self._asked[agent] + LATE if agent in self._asked else 0.0
 
     def _read(self, now: float) -> None:
         for done in self._errands.read():
@@ -165,6 +176,7 @@ class Rounds:
         if trouble and self.troubles.get(agent) != trouble:
             _log.warning("%s: its work tree can't be looked at: %s", agent, trouble)
         self.troubles[agent] = trouble
+        self._looked[agent] = now
         tree = found.tree if isinstance(found, _Looked) else None
         self.trees.pop(agent, None)
         self.touched.pop(agent, None)
@@ -188,7 +200,7 @@ class Rounds:
                 self._team,
                 agent,
                 task=doing.get(agent),
-                tree=self.trees.get(agent),
+                tree=self._own(agent),
                 before=before,
                 paused=self._around.paused(agent),
                 now=now,
@@ -205,10 +217,23 @@ class Rounds:
                 self.due[agent] = checkin.following(self.due.get(agent, now), every, now)
         kept: list[CheckIn] = self._team.store.journal.check_in(made)
         self.latest |= {one.evidence.agent: one for one in kept}
-        self._team.talks.patience.missed = {
-            agent: one.line for agent, one in self.latest.items() if one.verdict is Verdict.MISSED
-        }
+        self._miss()
         return kept
+
+    def _own(self, agent: str) -> Tree | None:
+        """Give its work tree; where others work in the same one nobody knows whose changes are."""
+        tree = self.trees.get(agent)
+        if tree and sum(tree.root == one.root for one in self.trees.values()) > 1:
+            return replace(tree, changed=(), commits=())
+        return tree
+
+    def _miss(self) -> None:
+        """Have it known who did not answer the latest check-in."""
+        self._team.talks.patience.missed = {
+            agent: (one.line, one.evidence.at)
+            for agent, one in self.latest.items()
+            if one.verdict is Verdict.MISSED
+        }
 
     def _asking(
         self, one: CheckIn, before: CheckIn | None, every: float, now: float, *, ask: bool
@@ -225,6 +250,13 @@ class Rounds:
 
 def _looked_after(one: Wanted) -> bool:
     return one.up and not one.removed
+
+
+def _first_look(spec: Agent) -> _Looked | None:
+    """Look for the first time, once what a hive that was killed left there is put right."""
+    if spec.plot and Path(spec.plot.path).is_dir():
+        commits.mend(spec.plot.path)
+    return _look(spec)
 
 
 def _look(spec: Agent) -> _Looked | None:

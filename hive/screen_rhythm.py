@@ -5,7 +5,7 @@ Pure functions of the records in docs/json.md, as in `screen`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -51,9 +51,14 @@ def listing(record: Record, now: float) -> RenderableType:
             Text(since(one["time"], now)),
             verdict(one),
             Text(one["task"] or ""),
-            Text(clean(one["line"])),
+            Text(_line(one)),
         )
     return table
+
+
+def _line(one: Record) -> str:
+    """Give its one line without the word that stands beside it."""
+    return clean(one["line"]).removeprefix(f"{one['verdict']}: ")
 
 
 def verdict(one: Record) -> Text:
@@ -64,7 +69,7 @@ def verdict(one: Record) -> Text:
 def checkin(one: Record, now: float) -> RenderableType:
     """Draw all of one check-in."""
     head = Text.assemble((one["agent"], "bold"), "  ", verdict(one))
-    head.append(f"  {since(one['time'], now)} ago: {clean(one['line'])}")
+    head.append(f"  {since(one['time'], now)} ago: {_line(one)}")
     known = grid("", "", headed=False)
     for name, text in _known(one, now):
         if text:
@@ -134,16 +139,24 @@ def standup(record: Record, now: float) -> RenderableType:
     return Group(*parts)
 
 
-def _items(items: Iterable[Record], now: float) -> Table:
-    table = grid("", "", "", headed=False)
-    for one in items:
-        who = one["task"] or one["agent"] or ""
-        by = f" ({one['agent']})" if one["task"] and one["agent"] else ""
-        text = Text(clean(f"{one['text']}{by}"))
-        if one["answer"]:
-            text.append(f"  {clean(one['answer'])}", style="dim")
-        table.add_row(Text(f"    {who}"), Text(since(one["time"], now)), text)
-    return table
+def _items(items: Sequence[Record], now: float) -> Table:
+    """Draw items: whose, since when, what; a column that would be empty is left out."""
+    rows = [_row(one, now) for one in items]
+    named, dated = (any(row[at].plain.strip() for row in rows) for at in (0, 1))
+    kept = [at for at, shown in enumerate((named, dated, True)) if shown]
+    table = grid(*("" for _ in kept), headed=False)
+    for row in rows:
+        table.add_row(*(row[at] for at in kept))
+    return folded(table)
+
+
+def _row(one: Record, now: float) -> tuple[Text, Text, Text]:
+    who = one["task"] or one["agent"] or ""
+    by = f" ({one['agent']})" if one["task"] and one["agent"] else ""
+    text = Text(clean(f"{one['text']}{by}"))
+    if one["answer"]:
+        text.append(f"\n{clean(one['answer'])}", style="dim")
+    return Text(f"    {who}"), Text(since(one["time"], now)), text
 
 
 def markdown(record: Record) -> str:

@@ -31,7 +31,7 @@ def listing(record: Record) -> RenderableType:
     found = record["worktrees"]
     if not found:
         return Text("no agent has a worktree")
-    table = grid("AGENT", "STATE", "BRANCH", "HAS")
+    table = grid("agent", "state", "branch", "has")
     for one in found:
         state = one["state"] or "unknown"
         table.add_row(
@@ -96,7 +96,7 @@ def merged(record: Record) -> Text:
     """Say what was merged."""
     if not record["commits"]:
         return Text(f"{record['branch']} has nothing that {record['into']} has not")
-    proof = f"`{record['check']}` succeeded" if record["check"] else "nothing checked it: --check"
+    proof = f"`{record['check']}` succeeded" if record["check"] else "no `--check` was run"
     done = f"{count(record['commits'], 'commit')}, {count(record['files'], 'file')}"
     return Text(clean(f"{record['branch']} is merged into {record['into']}: {done}; {proof}"))
 

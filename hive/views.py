@@ -231,6 +231,9 @@ def evidence(
     agent, (ready, alive) = wanted.agent, probes
     wish = f"wanted {_wish(wanted)}, request {wanted.generation}: {wanted.why}"
     found = [_signal("wanted", wish, 0.0)]
+    if agent.plot:
+        place = f"{agent.plot.path}, on branch {agent.plot.branch}"
+        found.append(_signal("worktree", place, 0.0))
     if memory.live:
         found += [
             _signal("process", f"pid {memory.pid} runs", memory.began),

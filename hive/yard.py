@@ -28,10 +28,7 @@ from hive.core.world import Memory, Wanted
 from hive.errors import HiveError, WrongInput
 from hive.preparing import Preparing
 from hive.views import iso, short
-from hive.yardwork import Lot, Record, Trouble, failure, item, said
-
-LOT, UNMERGED = "plot:", "unmerged:"
-"""The facts under which worktrees that were made are kept, and work that could not be merged."""
+from hive.yardwork import LOT, UNMERGED, Lot, Record, Trouble, failure, flat, item, said
 
 _log = logging.getLogger("hive")
 
@@ -159,7 +156,13 @@ class Yard:
         """List what of the worktrees waits for a person."""
         unready = self.unready
         failed = [one for one in self._preparing.troubles() if one.agent in unready]
-        return [item(one) for one in (*failed, *self._unmerged.values())]
+        return [self._item(one) for one in (*failed, *self._unmerged.values())]
+
+    def _item(self, one: Trouble) -> Record:
+        wanted = self._wanted.get(one.agent)
+        voice = wanted.agent.voice if wanted else None
+        speaks = voice is not None and voice.profile.reads
+        return item(one, self._lot(one.agent).plot.path, speaks=speaks)
 
     def close(self) -> None:
         """End what is under way; it is gone on with by the next hive."""
@@ -181,13 +184,19 @@ class Yard:
         agent = chore.agent
         if isinstance(chore.error, Conflicted | Unproven):
             into = chore.error.into
-            one = Trouble(agent=agent, why=str(chore.error.what), at=self._clock(), into=into)
+            one = Trouble(
+                agent=agent,
+                why=str(chore.error.what),
+                at=self._clock(),
+                into=into,
+                unproven=isinstance(chore.error, Unproven),
+            )
             self._unmerged[agent] = one
             self._store.note(UNMERGED + agent, json.dumps(asdict(one)))
         if chore.verb == "tidy" and chore.error is not None:
             self._stay(agent, said(chore.error))
         elif chore.error is not None:
-            self._tell(agent, f"{chore.verb} failed: {said(chore.error)}")
+            self._tell(agent, f"{chore.verb} failed: {flat(said(chore.error))}")
         if chore.error is None:
             self._done(agent, chore)
 
@@ -320,9 +329,10 @@ class Yard:
 
     def _one(self, name: str) -> str:
         known = self._chosen([])
-        if not known:
-            raise WrongInput("no agent has a worktree", fix="set `worktree = true`; hive deploy")
-        found = self._chosen([name])
+        each = select([name], sorted({*self._wanted, *self._lots}))
+        found = [one for one in each if one in known]
+        if not found:
+            raise WrongInput(f"`{name}` has no worktree", fix="set `worktree = true`; hive deploy")
         if len(found) != 1:
             raise WrongInput(f"`{name}` names {len(found)} agents", fix="hive worktree list")
         return found[0]

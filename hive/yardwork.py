@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from hive.adapters import bundles, merges
@@ -23,6 +24,10 @@ LONGEST = 1 << 20
 """How many characters of a diff are told at most."""
 
 Record = dict[str, Any]
+
+
+LOT, UNMERGED = "plot:", "unmerged:"
+"""The facts under which worktrees that were made are kept, and work that could not be merged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,16 +170,20 @@ def tidied(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trouble:
-    """What keeps a worktree from being made (`into` is ""), or its work from being merged."""
+    """What keeps a worktree from being made (`into` is ""), or its work from being merged.
+
+    `unproven` is work that would fit, but whose check fails.
+    """
 
     agent: str
     why: str
     at: float
     into: str = ""
+    unproven: bool = False
 
 
-def item(one: Trouble) -> Record:
-    """List a trouble as `hive inbox` does."""
+def item(one: Trouble, path: str, *, speaks: bool) -> Record:
+    """List a trouble as `hive inbox` does; `path` is the worktree of an agent that `speaks`."""
     name = short(one.agent)
     if not one.into:
         return {
@@ -182,27 +191,47 @@ def item(one: Trouble) -> Record:
             "kind": "worktree",
             "agent": name,
             "asked": "to put right what keeps its worktree from being made",
-            "why": one.why,
+            "why": flat(one.why),
             "since": iso(one.at),
             "meanwhile": "it is not started; the others go on",
             "answer": f"hive start {name}",
         }
-    text = f"Merge {one.into} into your branch, put right what does not fit, and commit."
+    then = f"then: hive finish {name}"
+    if speaks:
+        first = f"Merge {one.into} into your branch, put right what does not fit, and commit."
+        text = "Put right what your check finds wrong, and commit." if one.unproven else first
+        answer = f'hive send {name} "{text}"   # {then}'
+    else:
+        first = f"cd {quote(path)}" if one.unproven else f"git -C {quote(path)} merge {one.into}"
+        answer = f"{first}   # put it right and commit; {then}"
     return {
         "id": name,
         "kind": "unmerged work",
         "agent": name,
-        "asked": f"to have its work fit `{one.into}`",
-        "why": one.why,
+        "asked": "to have its check pass" if one.unproven else f"to have its work fit `{one.into}`",
+        "why": flat(one.why),
         "since": iso(one.at),
         "meanwhile": f"`{one.into}` is as it was, and its work stays in its worktree",
-        "answer": f'hive send {name} "{text}"   # then: hive finish {name}',
+        "answer": answer,
     }
+
+
+def unmerged(lots: Mapping[str, str], troubles: Mapping[str, str]) -> list[Record]:
+    """List work that could not be merged, from what the store has of it by agent."""
+    found = [Trouble(**json.loads(text)) for text in troubles.values()]
+    paths = {agent: from_text(agent, text).plot.path for agent, text in lots.items()}
+    return [item(one, paths[one.agent], speaks=False) for one in found if one.agent in paths]
 
 
 def said(error: Exception) -> str:
     """Say what went wrong in a chore."""
     return error.what if isinstance(error, HiveError) else f"a bug in hive: {error!r}"
+
+
+def flat(text: str) -> str:
+    """Give what went wrong and the output that goes with it in one line."""
+    head, *rest = text.splitlines() or [""]
+    return f"{head}: {' / '.join(rest)}" if rest else head
 
 
 def failure(error: Exception) -> Record:

@@ -15,7 +15,7 @@ from hive.adapters.state import State as Place
 from hive.adapters.store import Store
 from hive.conversations import Conversations
 from hive.core import transitions
-from hive.core.profile import Profile
+from hive.core.profile import Profile, Typing
 from hive.core.repository import Changed, Commit, Kind, Tree
 from hive.core.signs import Condition, Ear, Turn
 from hive.core.spec import Agent
@@ -32,13 +32,14 @@ from hive.hands import Hands
 from hive.work import Work
 
 NOW = 1_700_000_000.0
-DEV, UI, API, RUN = (f"Shop/t/{name}" for name in ("dev", "ui", "api", "run"))
+DEV, UI, API, RUN, SHELL = (f"Shop/t/{name}" for name in ("dev", "ui", "api", "run", "sh"))
 SPOKEN = Profile(name="fake", wiring="claude", records="claude")
 VOICES: Mapping[str, Voice | None] = {
     DEV: Voice(profile=SPOKEN),
     UI: Voice(profile=SPOKEN),
     API: None,
     RUN: Voice(profile=replace(SPOKEN, name="worker", messages=False)),
+    SHELL: Voice(profile=Profile(name="shell", typing=Typing(form="{text}"))),
 }
 
 
@@ -208,7 +209,8 @@ def test_an_agent_hands_over_its_own_work_alone_and_only_as_itself(room: Room):
         pytest.param("t/dev", ["t/dev"], "x", "can't hand over to itself", id="to itself"),
         pytest.param("t/dev", ["t/api"], "x", "is a plain program", id="to a plain program"),
         pytest.param("t/dev", ["t/run"], "x", "would take a note for one", id="to a worker"),
-        pytest.param("t", ["t/ui"], "x", "`t` names 4 agents", id="from many"),
+        pytest.param("t/dev", ["t/sh"], "x", "would take a note for one", id="to a shell"),
+        pytest.param("t", ["t/ui"], "x", "`t` names 5 agents", id="from many"),
         pytest.param("", ["t/ui"], "x", "nobody is named", id="from nobody"),
         pytest.param("t/dev", ["t/ui"], "x" * 3000, "the note has 3000 characters", id="too long"),
         pytest.param("t/dev", ["t/ui"], "", "nothing to hand over", id="nothing"),

@@ -74,7 +74,11 @@ def field(tmp_path_factory):
     shutil.copy(FAKES / "profiles" / "fake.toml", profiles)
     made = Field(corner)
     fake = {"run": str(FAKES / "tui.py"), "trust": True, "permission": "auto"}
-    tree = {"setup": "echo $WEB_PORT $DB > .set", "ports": ["WEB_PORT"], "names": ["DB"]}
+    tree = {
+        "setup": "echo $WEB_PORT $DB $HIVE_SUPERVISOR > .set",
+        "ports": ["WEB_PORT"],
+        "names": ["DB"],
+    }
     corner.write(
         {
             "backend": {
@@ -96,7 +100,8 @@ def field(tmp_path_factory):
 
 def test_each_agent_has_a_worktree_a_branch_and_ports_of_its_own(field):
     set_up = [(field.tree(one) / ".set").read_text().split() for one in (ONE, TWO)]
-    assert len({port for port, _ in set_up}) == len({name for _, name in set_up}) == 2
+    assert len({port for port, *_ in set_up}) == len({name for _, name, _ in set_up}) == 2
+    assert {mark for *_, mark in set_up} == {str(field.corner.state)}  # `stop-all` finds it by that
     assert field.git("branch", "--show-current", where=field.tree(ONE)) == "hive/backend/dev-1"
     assert field.git("status", "--porcelain") == ""
     assert "dev-1" in field.corner.hive("worktree", "list")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from hive import screen_yard
+from hive import screen_yard, yardwork
 from hive.adapters.git import git
 from hive.adapters.state import State as Place
 from hive.adapters.store import Store
@@ -163,7 +163,7 @@ def test_how_far_a_setup_is_is_said_and_a_stop_ends_it(farm):
     farm.want("dev", setup="echo building $((3 + 4)) of 9; sleep 6307")
     farm.until(lambda: "building 7 of 9" in farm.yard.unready.get(DEV, ""))
     farm.now += 12
-    assert farm.yard.unready[DEV] == "it is made, 12s: building 7 of 9"
+    assert farm.yard.unready[DEV] == "being made, 12s: building 7 of 9"
     farm.want("dev", up=False, setup="echo building $((3 + 4)) of 9; sleep 6307")
     farm.until(lambda: not farm.yard.unready)
     eventually(lambda: "sleep 6307" not in subprocess.check_output(["ps", "ax"], text=True))
@@ -175,7 +175,7 @@ def test_a_setup_that_fails_waits_for_a_person_and_a_start_tries_again(farm):
     farm.until(farm.yard.items)
     (one,) = farm.yard.items()
     assert (one["id"], one["kind"], one["answer"]) == ("t/dev", "worktree", "hive start t/dev")
-    assert "exit code 1\nno network" in one["why"]
+    assert "exit code 1: no network" in one["why"]
     assert farm.yard.unready[DEV].endswith("`hive start t/dev` tries again")
     assert "\n" not in farm.yard.unready[DEV]
     for _ in range(3):
@@ -330,6 +330,8 @@ def test_a_conflict_waits_for_a_person_until_the_work_is_merged(farm):
     (one,) = farm.yard.items()
     assert one["kind"] == "unmerged work" and "person: a.txt" in one["why"]
     assert "hive finish t/dev" in one["answer"]
+    facts = (farm.store.facts(key) for key in (yardwork.LOT, yardwork.UNMERGED))
+    assert yardwork.unmerged(*facts) == [one]  # also while no supervisor runs
     farm.ready()
     with pytest.raises(HiveError):
         farm.git("merge", "main", where=farm.own())

@@ -178,9 +178,15 @@ def drop(
 def _droppable(plot: Plot, *, force: bool) -> Losses:
     found = losses(plot)
     if why := may_drop(found, force=force):
-        fix = "commit and push there" if found.inside else "hive worktree drop NAME --force"
-        raise HiveError(why, where=plot.path, fix=f"{fix}, or hive finish NAME")
+        agent = _agent(plot)
+        fix = "commit and push there" if found.inside else f"hive worktree drop {agent} --force"
+        raise HiveError(why, where=plot.path, fix=f"hive finish {agent}, or: {fix}")
     return found
+
+
+def _agent(plot: Plot) -> str:
+    """Give the agent as people say it: its branch has its name."""
+    return plot.branch.removeprefix("hive/")
 
 
 def _torn_down(
@@ -193,7 +199,7 @@ def _torn_down(
     done = command(plot, note, plot.teardown, environ, say, stop)
     why = "" if done.ok else f"its teardown `{plot.teardown}` failed: {done.why}"
     if why and not force:
-        fix = "put it right, or: hive worktree drop NAME --force"
+        fix = f"put it right, or: hive worktree drop {_agent(plot)} --force"
         raise HiveError(why, where=plot.path, fix=fix)
     write_note(plot.path, replace(note, setup=None))
     return (why,) if why else ()

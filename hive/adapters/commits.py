@@ -12,7 +12,7 @@ still be the old one. The next `save` (or `mend`) sees the index that is left, a
 became the last commit, and brings the agent's up to date. An `index.lock` is known as a dead
 hive's because it is the same file as one of hive's own beside it (a hard link); any other is left
 alone and told. Where git itself was killed with hive, while it wrote the branch, its lock on that
-is removed once it is STALE.
+is removed once it is STALE; where it runs still, with a slow hook, it is ended.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from signal import SIGKILL, SIGTERM
 from stat import S_ISREG
 
+from hive.adapters import procs
 from hive.adapters.git import GitError, git, git_folder, head_of, operation
 from hive.core.checkpoint import HUGE
 from hive.core.repository import Changed, Kind
@@ -107,6 +109,7 @@ def mend(path: str) -> bool:
     """
     folder = Path(git_folder(path))
     left = [one for one in folder.glob("hive-*-*") if _abandoned(one)]
+    _end_gits(left)
     lock = folder / "index.lock"
     if any(_same(lock, one) for one in left):
         lock.unlink()
@@ -275,6 +278,22 @@ def _abandoned(path: Path) -> bool:
     except PermissionError:
         return False
     return False
+
+
+def _end_gits(left: Sequence[Path]) -> None:
+    """End what a git of a dead hive does still: without its index it would commit no file at all.
+
+    Asked first, it takes its locks away.
+    """
+    names = {str(one).removesuffix(".lock") for one in left}
+    gits = procs.bearing("GIT_INDEX_FILE", names) if names else []
+    for number in (SIGTERM, SIGKILL):
+        for one in gits:
+            procs.signal(one.pid, one.started, number)
+        until = time.monotonic() + 1.0
+        while gits and time.monotonic() < until:
+            gits = [one for one in gits if procs.alive(one.pid, one.started)]
+            time.sleep(0.01)
 
 
 def _same(lock: Path, own: Path) -> bool:

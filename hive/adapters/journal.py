@@ -77,6 +77,11 @@ class Journal:
         rows = self._rows(select(check_in).where(check_in.c.number.in_(last)))
         return {row.agent: _check_in(row) for row in rows}
 
+    def numbered(self, numbers: Collection[int]) -> dict[str, CheckIn]:
+        """Give the check-ins of these numbers, as far as they are kept, by agent."""
+        rows = self._rows(select(check_in).where(check_in.c.number.in_(numbers)))
+        return {row.agent: _check_in(row) for row in rows}
+
     def hand_off(
         self, at: float, source: str, target: str, body: Mapping[str, Any], run: str = ""
     ) -> Kept:

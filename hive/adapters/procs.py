@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -26,6 +26,7 @@ else:
 __all__ = [
     "Procs",
     "alive",
+    "bearing",
     "boot",
     "command",
     "environ",
@@ -121,6 +122,12 @@ def alive(pid: int, started: int) -> bool:
     """Whether exactly this process runs: it was not replaced, and is no zombie."""
     found = process(pid)
     return found is not None and found.started == started and not found.dead
+
+
+def bearing(name: str, values: Collection[str]) -> list[Process]:
+    """Find the living processes in whose environment a variable has one of these values."""
+    found = kernel.Table(keep=0).read()
+    return [one for pid, one in found.items() if not one.dead and environ(pid).get(name) in values]
 
 
 def pids_with(state: str) -> dict[int, Process]:

@@ -23,7 +23,10 @@ TOLD = 0.2
 """Seconds between two lines that are told on, at least."""
 
 GRACE = 5.0
-"""Seconds a command gets to end by itself when it is to stop."""
+"""Seconds a command gets to end by itself when it took too long."""
+
+SOON = 0.7
+"""The same where it was told to stop: a hive that ends waits a second for its errands."""
 
 _SLICE = 0.1
 _PIPE = 65536
@@ -120,7 +123,7 @@ def run(
             elif monotonic() >= until:
                 ended = f"it was not over within {timeout:g} s"
     finally:
-        end(process)
+        end(process, SOON if stop is not None and stop.is_set() else GRACE)
         if process.stdout:
             process.stdout.close()
     return Ran(code=process.returncode, lines=tail.end(), ended=ended)

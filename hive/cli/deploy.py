@@ -85,14 +85,14 @@ def _bind_work(loaded: Loaded) -> None:
 
 
 def _bind_escalation(loaded: Loaded) -> None:
-    """Have people told what waits for them as the file says."""
+    """Have people told what waits for them as the file says; agents run also without that."""
     from hive.core import escalation
 
-    remote.ask(
-        "bind_escalation",
-        project=loaded.project,
-        rules=escalation.to_dict(loaded.escalation),
-    )
+    told = escalation.to_dict(loaded.escalation)
+    try:
+        remote.ask("bind_escalation", project=loaded.project, rules=told)
+    except HiveError as error:
+        output.note(f"its [escalation] is not deployed: {error}")
 
 
 def _completed(loaded: Loaded) -> Loaded:

@@ -13,6 +13,9 @@ from hive.cli.remote import Progress, Record
 from hive.core.wording import count, span
 from hive.errors import HiveError, TimedOut
 
+BEAT = 15.0
+"""Seconds between two lines of how far the worktree of one agent is."""
+
 
 def wait(ids: Collection[str], timeout: float, *, quiet: bool) -> list[Record]:
     """Wait until these agents are what is wanted, showing how far they are; give their records.
@@ -84,12 +87,20 @@ def _shown(quiet: bool) -> Iterator[Progress]:
 
 
 def lines() -> Progress:
-    """Print a line for each agent whose state changed, or that began to wait for room."""
-    known: dict[str, tuple[str, bool]] = {}
+    """Print a line for each agent whose state changed, or that began to wait for room.
+
+    Now and then, too, for one whose worktree is made: a setup may take long.
+    """
+    from hive.core.starting import UNPLACED
+
+    known: dict[str, tuple[str, bool, int]] = {}
+    began = time.monotonic()
 
     def progress(records: list[Record]) -> None:
         for one in records:
-            now = (one["state"], waits_for_room(one))
+            made = str(one["reason"]).startswith(UNPLACED)
+            beat = int((time.monotonic() - began) / BEAT) if made else 0
+            now = (one["state"], waits_for_room(one), beat)
             if known.get(one["id"]) != now:
                 known[one["id"]] = now
                 output.say(line(one))

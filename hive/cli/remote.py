@@ -37,6 +37,9 @@ AWAY = 30.0
 POLL = 0.1
 """Seconds between two questions of one wait."""
 
+AFRESH = 1.0
+"""Seconds in which hive begins anew with a worktree that could not be made before."""
+
 NOT_UP = frozenset({"failed", "stopped", "waiting"})
 """The states that last, and in which what waits for an agent is not started."""
 
@@ -176,12 +179,15 @@ def settle(
     for an agent that does not come, is not waited for. Raises TimedOut, naming those that are
     not there yet.
     """
-    last = time.monotonic() + timeout
+    began = time.monotonic()
+    last = began + timeout
     while True:
         status = _status(last)
         records = [one for one in status["agents"] if one["id"] in ids]
         progress(records)
         stuck = hopeless(status)
+        if time.monotonic() > began + AFRESH:
+            stuck |= unmade(status)
         open_ = [one for one in records if not one["settled"] and one["id"] not in stuck]
         if not open_:
             return records
@@ -227,6 +233,14 @@ def hopeless(status: Record) -> set[str]:
         stuck |= more
         waiting = {agent: needed for agent, needed in waiting.items() if agent not in more}
     return stuck
+
+
+def unmade(status: Record) -> set[str]:
+    """Name the agents (ids) whose worktrees can't be made unless a person helps."""
+    from hive.core.starting import UNMADE, UNPLACED
+
+    said = f"{UNPLACED}{UNMADE}"
+    return {one["id"] for one in status["agents"] if str(one["reason"]).startswith(said)}
 
 
 def _waits(one: Record) -> bool:

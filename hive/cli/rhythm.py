@@ -53,8 +53,18 @@ def checkin(name: Name, ask: Asking = False, json: Json = False) -> None:
 
     now = time.time()
     output.show(*(screen_rhythm.checkin(one, now) for one in record["checkins"]), whole=True)
-    if ask:
-        output.note(f"it is asked; its answer is in the next check-in: hive checkins {name}")
+    for one in record["checkins"] if ask else ():
+        output.note(_asked(one))
+
+
+def _asked(one: Record) -> str:
+    """Say whether an agent was asked just now, or why not."""
+    name = one["agent"]
+    if one["asked"] == one["time"]:
+        return f"it is asked; its answer is in the next check-in: hive checkins {name}"
+    if one["paused"]:
+        return f"it is not asked while it is paused; next: hive resume {name}"
+    return f"it is not asked: nothing can be typed into it; next: hive why {name}"
 
 
 def standup(

@@ -133,6 +133,8 @@ class Stopping:
             self._ask("stop_all")
         self._ask("shut_down")
         self._wait_gone()
+        if not (open_ or self.me or self._supervised()):  # what hive began for itself: a setup
+            emergency.end_all(lambda: scan.processes(self.state).others, emergency.GRACE)
 
     def _start(self) -> None:
         """Start a supervisor; whether it then answers is seen by asking it."""

@@ -41,9 +41,9 @@ class Evidence:
     `progress` is what it last said of it, at `progressed`; `checked` what became of the task's
     check, as a sentence. `waits` is what it waits for though its turn is over ("a person's answer
     to Q8", "its check runs"). `message` is the latest thing that it reported, at `reported`.
-    `files` are the changed files of its work tree, `commits` the subjects of its commits since
-    the check-in before, `trouble` what git has in the way ("a rebase is not ended"). `cores`,
-    `bytes`, `tokens`, `cost` (dollars) are what it uses, and has used in all.
+    `files` are the changed files of its work tree, `head` is the commit (hash) it is at, `commits`
+    are the subjects of its commits since the check-in before, `trouble` is what git has in the way
+    ("a rebase is not ended"). `cores`, `bytes`, `tokens`, `cost` (dollars) are what it uses.
     """
 
     agent: str
@@ -64,6 +64,7 @@ class Evidence:
     message: str = ""
     reported: float = 0.0
     branch: str = ""
+    head: str = ""
     files: tuple[str, ...] = ()
     commits: tuple[str, ...] = ()
     trouble: str = ""
@@ -106,9 +107,13 @@ SAVED = "checkpoint:"
 
 CENT = 0.01
 
+WORDLESS = "nothing in words, but it went on"
+"""The answer of an agent that was asked and did something, but told nothing of it."""
+
 SOON = 0.9
 """An answer is late after so much of an interval: check-ins are not exact to the second."""
 
+_NAMES = {kind: frozenset(one.name for one in fields(kind)) for kind in (CheckIn, Evidence)}
 _UP = frozenset({State.READY.value, Turn.WORKING.value, STALLED})
 _WAITS = frozenset({Turn.WAITING.value, Turn.LIMITED.value})
 _OVER = frozenset({"", Sub.FAILED.value, Sub.INTERRUPTED.value})
@@ -141,6 +146,8 @@ def stirred(now: Evidence, before: Evidence) -> bool:
     own = [one for one in now.commits if not one.startswith(SAVED)]
     if len(own) < len(now.commits):
         now = replace(now, files=before.files)
+    if STALLED in {now.state, before.state}:  # that is hive's word, not the agent's
+        now = replace(now, state=before.state)
     return bool(own) or _marks(now) != _marks(before)
 
 
@@ -297,13 +304,16 @@ def _open_question(
 ) -> tuple[float, str]:
     """Give when it was asked as far as that still counts, and its answer.
 
-    An answer is any sign of life. What has nothing to do any more, or can't do it, owes none.
+    An answer is any sign of life; a bare turn is one until the next check-in only. What has
+    nothing to do any more, or can't do it, owes none.
     """
     if before is None or not before.asked or now.paused != before.evidence.paused:
         return 0.0, ""
     asked = min(before.asked, now.at)  # the clock was set back
-    if before.answer:
-        return (asked, before.answer) if now.at - asked < (1 + SOON) * every else (0.0, "")
+    if before.answer and now.at - asked < (1 + SOON) * every:
+        return asked, before.answer
+    if before.answer and (fresh or before.answer != WORDLESS):
+        return 0.0, ""
     if now.state not in _UP | _WAITS or not (now.task or now.about):
         return 0.0, ""
     return asked, _answer(now, before.evidence) if fresh else ""
@@ -314,7 +324,7 @@ def _answer(now: Evidence, before: Evidence) -> str:
         return short(now.message)
     if now.progress and now.progressed != before.progressed:
         return short(now.progress)
-    return "nothing in words, but it went on"
+    return WORDLESS
 
 
 def _verdict(one: Evidence, *, fresh: bool, late: bool) -> Verdict:
@@ -325,7 +335,7 @@ def _verdict(one: Evidence, *, fresh: bool, late: bool) -> Verdict:
     if one.state == Turn.WORKING:
         return Verdict.WORKING
     if one.state == STALLED:
-        return Verdict.QUIET
+        return Verdict.MISSED if late else Verdict.QUIET
     if one.state in _WAITS or one.waits or one.sub not in _OVER:
         return Verdict.WAITING
     if not (one.task or one.about):
@@ -380,8 +390,8 @@ def _what(one: Evidence) -> str:
     return " ".join(filter(None, (_name(one), title(one))))
 
 
-def _known(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
-    names = {one.name for one in fields(kind)}
+def _known(kind: type[CheckIn | Evidence], values: Mapping[str, Any]) -> dict[str, Any]:
+    names = _NAMES[kind]
     return {
         key: tuple(value) if isinstance(value, list) else value
         for key, value in values.items()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from hive.core.checkin import CheckIn, Evidence, Verdict, news, short
+from hive.core.checkin import SAVED, CheckIn, Evidence, Verdict, news, short
 from hive.core.wording import count
 
 LINES = 20
@@ -51,17 +51,26 @@ def digest(
     changed the same file, those that were not told yet. `reader` (an id) is who gets it: of
     itself it is told nothing.
     """
-    latest = {one.evidence.agent: one for one in now if one.evidence.agent != reader}
-    ranked = sorted(latest.values(), key=lambda one: _ORDER.index(one.verdict))
-    told = [(one, _news(one, now, before.get(one.evidence.agent))) for one in ranked]
+    told = changes(now, before, reader=reader)
     lines = [_conflict(path, agents) for path, agents in sorted((conflicts or {}).items())]
-    lines += [short(f"{_called(one)}: {'; '.join(said)}", WIDE) for one, said in told if said]
+    lines += [short(f"{_called(one)}: {'; '.join(said)}", WIDE) for one, said in told.items()]
     if not lines:
         return ""
-    quiet = len(told) - sum(bool(said) for _, said in told)
+    quiet = len({one.evidence.agent for one in now} - {reader}) - len(told)
     head = f"Team {short(team)}, what changed"
     head += f" ({count(quiet, 'agent')} as before):" if quiet else ":"
     return "\n".join([head, *_fitting(team, lines, len(head)), VERBS])
+
+
+def changes(
+    now: Sequence[CheckIn], before: Mapping[str, CheckIn], *, reader: str = ""
+) -> dict[str, list[str]]:
+    """Give by agent (id) what is to be told of it, what needs a lead most first."""
+    latest = {one.evidence.agent: one for one in now if one.evidence.agent != reader}
+    ranked = sorted(latest.values(), key=lambda one: _ORDER.index(one.verdict))
+    told = ((one.evidence.agent, one) for one in ranked)
+    found = {agent: _news(one, now, before.get(agent)) for agent, one in told}
+    return {agent: said for agent, said in found.items() if said}
 
 
 def _news(one: CheckIn, now: Iterable[CheckIn], told: CheckIn | None) -> list[str]:
@@ -69,9 +78,13 @@ def _news(one: CheckIn, now: Iterable[CheckIn], told: CheckIn | None) -> list[st
     mine = [each.evidence for each in now if each.evidence.agent == one.evidence.agent]
     if told is None:
         return [] if one.verdict is Verdict.IDLE else [one.line]
-    commits = tuple(subject for each in mine for subject in each.commits)
-    whole = replace(one.evidence, commits=commits, cost=told.evidence.cost)
-    if one.verdict is told.verdict or {one.verdict, told.verdict} <= _CALM:
+    commits = [subject for each in mine for subject in each.commits]
+    own = tuple(subject for subject in commits if not subject.startswith(SAVED))
+    whole = replace(one.evidence, commits=own, cost=told.evidence.cost)
+    if len(own) < len(commits) and not whole.files:  # hive saved them: nothing that one must know
+        whole = replace(whole, files=told.evidence.files)
+    answered = told.verdict is Verdict.QUIET and one.verdict in _CALM
+    if answered or one.verdict is told.verdict or {one.verdict, told.verdict} <= _CALM:
         return [*news(_settled(whole), _settled(told.evidence))]
     same = replace(told.evidence, state=whole.state, sub=whole.sub)
     return [one.line, *(said for said in news(whole, same) if said not in one.line)]
@@ -82,8 +95,8 @@ def _settled(one: Evidence) -> Evidence:
     return replace(one, state="up", sub="") if one.state in {"ready", "working"} else one
 
 
-def _called(one: CheckIn) -> str:
-    return one.evidence.agent.rpartition("/")[2]
+def _called(agent: str) -> str:
+    return agent.rpartition("/")[2]
 
 
 def _conflict(path: str, agents: Sequence[str]) -> str:

@@ -245,7 +245,7 @@ def _told(fact: Fact, size: tuple[int, int, int], left: Counter[str]) -> list[st
     """Write what one agent leaves, counting in `left` what there is no room for."""
     result, commits, files = size
     branch = f", on branch {clean(fact.branch)}" if fact.branch else ""
-    who = f"{_short(fact.agent)}{branch}:" if fact.agent else "Without an agent:"
+    who = f"{_short(fact.agent)}{branch}" if fact.agent else "Without an agent"
     lines = [f"- {_outcome(one, result, left)}" for one in fact.done]
     if fact.commits:
         lines.append(f"- commits: {_some(fact.commits, commits, 'commit', left)}")
@@ -253,7 +253,7 @@ def _told(fact: Fact, size: tuple[int, int, int], left: Counter[str]) -> list[st
         lines.append(f"- changed, not committed: {_some(fact.files, files, 'file', left)}")
     lines += [f"- git can't be asked: {clean(fact.trouble)}"] if fact.trouble else []
     lines += [f"- not answered yet: {_cut(one, result, left)}" for one in fact.asks]
-    return ["", who, *lines] if lines or branch else []
+    return ["", f"{who}:" if lines else who, *lines] if lines or branch else []
 
 
 def _outcome(one: Done, room: int, left: Counter[str]) -> str:

@@ -11,7 +11,7 @@ from hive.core.admission import waiting
 from hive.core.ending import cause_of
 from hive.core.pausing import UNSTARTED
 from hive.core.restart import within
-from hive.core.starting import unplaced
+from hive.core.starting import UNMADE, unplaced
 from hive.core.units import as_text
 from hive.core.wording import ordinal, span
 from hive.core.world import Memory, State, TeamMemory, Wanted
@@ -46,6 +46,8 @@ def how(code: int | None, cause: str) -> str:
 
 
 def _waiting(room: str, worktree: str) -> str:
+    if worktree.startswith(UNMADE):
+        return "nothing: its worktree can't be made, and that is tried again only when asked"
     if worktree:
         return f"starts it once its worktree is ready: {worktree}"
     return f"starts it as soon as there is room: {room}"

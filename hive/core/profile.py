@@ -184,6 +184,11 @@ class Profile:
     messages: bool = True
 
     @property
+    def reads(self) -> bool:
+        """Whether it reads what it is told: a shell and a worker would run that as a command."""
+        return self.messages and (self.tells or self.typing.form != "{text}")
+
+    @property
     def tells(self) -> bool:
         """Whether it tells by itself what it was given: its hooks, or its records."""
         return self.wiring != "none" or self.records != "none"

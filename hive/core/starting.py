@@ -30,6 +30,9 @@ NOT_OPENED = "tmux had not opened its window"
 UNPLACED = "waiting for its worktree: "
 """What the reason of an agent begins with whose place is not ready for it."""
 
+UNMADE = "it can't be made: "
+"""What follows where hive does not go on with that place by itself."""
+
 ROOM_AGAIN = 1.0
 """Seconds until the next look whether there is room: no event tells of it."""
 

@@ -11,11 +11,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from hive.adapters import commits
+from hive.adapters import commits, procs
 from hive.adapters.commits import Saved, mend, push, samples, save
 from hive.adapters.git import GitError, look
 from hive.core.checkpoint import chosen
 from tests import repositories
+from tests.conftest import eventually
 from tests.repositories import NAMES, SHAPES, Repository
 
 AUTHOR = "frontend/dev-1 <hive@localhost>"
@@ -307,6 +308,24 @@ def test_killed_at_any_instant_nothing_is_lost_and_the_next_one_works(tmp_path):
         assert {name: f"{made.git('show', f'HEAD:{name}')}\n" for name in wrote} == wrote
         assert (made.status(), leftovers(made)) == (["A  .env"], [])
     assert made.git("log", "--merges") == "" and made.git("fsck", "--no-dangling") == ""
+
+
+def test_a_git_that_a_killed_hive_left_in_a_hook_commits_nothing_any_more(tmp_path):
+    made = SHAPES["linked"](tmp_path / "r")
+    made.hook("pre-commit", f"touch {tmp_path}/began; test -e {tmp_path}/go || sleep 30")
+    made.write("a.txt", "mine\n")
+    first, before = _forked(str(made.path), ["a.txt"]), made.head()
+    eventually((tmp_path / "began").exists)
+    os.kill(first, signal.SIGKILL)
+    os.waitpid(first, 0)
+    left = {f"{made.git('rev-parse', '--absolute-git-dir')}/{one}" for one in leftovers(made)}
+    assert procs.bearing("GIT_INDEX_FILE", left)
+
+    assert mend(str(made.path)) and not procs.bearing("GIT_INDEX_FILE", left)
+    (tmp_path / "go").touch()
+    assert (made.head(), made.status(), leftovers(made)) == (before, [" M a.txt"], [])
+    assert save(str(made.path), ["a.txt"], MESSAGE, AUTHOR)
+    assert made.git("show", "--format=", "--name-only") == "a.txt"
 
 
 def _forked(where: str, paths: list[str]) -> int:

@@ -40,6 +40,7 @@ def test_those_of_ours_are_there_without_any_of_the_users(environ):
     found = profiles.load(environ)
 
     assert {"shell", "worker", "generic"} <= set(found)
+    assert {name for name in found if not found[name].reads} == {"shell", "worker"}
     assert all(map(profiles.shipped, (one for (one,) in profiles.sources(environ).values())))
 
 

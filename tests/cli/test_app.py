@@ -200,8 +200,8 @@ def test_deploy_as_json_is_one_line_at_the_end(supervisor, toml, capsys):
 
 
 def test_a_deploy_that_changes_nothing_says_so(supervisor, toml, capsys):
-    answers = {"ping": WHO, "deploy": answer(change("keep"), change("keep")), "bind_work": {}}
-    supervisor.answers |= answers
+    bound = {"bind_work": {}, "bind_escalation": {}}
+    supervisor.answers |= {"ping": WHO, "deploy": answer(change("keep"), change("keep")), **bound}
     supervisor.answers["status"] = status("ready")
 
     assert hot.run(["deploy"]) == 0
@@ -222,7 +222,8 @@ def test_a_deploy_need_not_be_waited_for(supervisor, toml, capsys):
     assert hot.run(["deploy", "--no-wait"]) == 0
 
     assert "1 agent under way" in capsys.readouterr().out
-    assert [verb for verb, _ in supervisor.asked] == ["ping", "deploy", "bind_work"]
+    asked = [verb for verb, _ in supervisor.asked]
+    assert asked == ["ping", "deploy", "bind_work", "bind_escalation"]
 
 
 def test_a_deploy_that_is_late_is_exit_code_4(supervisor, toml, capsys):

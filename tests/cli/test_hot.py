@@ -142,10 +142,11 @@ def test_the_options_that_tab_offers_are_those_of_the_commands():
 @pytest.mark.parametrize(
     ("words", "found"),
     [
-        pytest.param(["re"], {"restart", "reset"}, id="a command"),
+        pytest.param(["re"], {"restart", "reset", "resume", "replay"}, id="a command"),
         pytest.param(["--v"], {"--version"}, id="a first option"),
         pytest.param(["deploy", "--t"], {"--team", "--timeout"}, id="an option"),
         pytest.param(["why", "f"], {"frontend/a", "frontend/b"}, id="an agent"),
+        pytest.param(["finish", "f"], {"frontend/a", "frontend/b"}, id="an agent alone"),
         pytest.param(["stop", "f"], {"frontend", "frontend/a", "frontend/b"}, id="or a team"),
         pytest.param(["stop", "frontend/a", "frontend/"], {"frontend/b"}, id="none twice"),
         pytest.param(["deploy", "--team", ""], {"frontend"}, id="a team after --team"),
@@ -182,9 +183,9 @@ def test_without_a_supervisor_no_names_are_offered(state):
 
 def test_every_command_is_offered_and_each_shell_gets_its_form(capsys):
     for shell, line in (
-        ("bash", "check"),
-        ("zsh", f"check:{hot.COMMANDS['check']}"),
-        ("fish", f"check\t{hot.COMMANDS['check']}"),
+        ("bash", "emergency-cleanup"),
+        ("zsh", f"emergency-cleanup:{hot.COMMANDS['emergency-cleanup']}"),
+        ("fish", f"emergency-cleanup\t{hot.COMMANDS['emergency-cleanup']}"),
     ):
-        assert hot.run(["complete", shell, "--", "chec"]) == 0
+        assert hot.run(["complete", shell, "--", "emer"]) == 0
         assert capsys.readouterr().out == f"{line}\n"

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from hive.cli import hot, monitor, output, remote, see
+from hive.core.starting import UNMADE, UNPLACED
 from hive.errors import TimedOut
 from hive.screen_monitor import View
 
@@ -118,6 +119,16 @@ def test_settle_waits_until_all_are_there(supervisor):
 
     assert [one["state"] for one in records] == ["ready"]
     assert [one["state"] for look in looks for one in look] == ["starting", "ready"]
+
+
+def test_settle_does_not_wait_for_a_worktree_that_can_not_be_made(supervisor, monkeypatch):
+    monkeypatch.setattr(remote, "AFRESH", -1.0)
+    reason = f"{UNPLACED}{UNMADE}its setup failed"
+    supervisor.answers["status"] = status(waiting("a", reason=reason), agent("b"))
+
+    records = remote.settle({"Task/web/a", "Task/web/b"}, 60)
+
+    assert [one["settled"] for one in records] == [False, True]
 
 
 def test_settle_leaves_out_what_was_forgotten(supervisor):

@@ -56,7 +56,7 @@ def test_a_finish_is_waited_for_and_says_that_nothing_checked_it(supervisor):
         "worktree_job": [running, job("finish", result=result)],
     }
     done = run("finish", "t/dev", "--into", "main")
-    assert "merged into main: 2 commits, 1 file; nothing checked it" in done.stdout
+    assert "merged into main: 2 commits, 1 file; no `--check` was run" in done.stdout
     asked = {"name": "t/dev", "into": "main", "check": "", "keep": False}
     assert supervisor.asked[0] == ("finish", asked)
     assert "hive is at it" in run("finish", "t/dev", "--no-wait").stdout

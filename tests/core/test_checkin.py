@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from hive.core import checkin, checkpoint
 from hive.core.checkin import (
+    WORDLESS,
     CheckIn,
     Evidence,
     Verdict,
@@ -234,10 +235,9 @@ def test_a_look_in_between_does_not_make_an_answer_late():
     [
         ({"reported": NOON + 5, "message": "nearly done"}, "nearly done"),
         ({"progressed": NOON + 5, "progress": "half"}, "half"),
-        ({"turn_at": NOON + 5}, "nothing in words, but it went on"),
     ],
 )
-def test_any_sign_of_life_is_an_answer_and_the_next_question_takes_two_check_ins(changes, answer):
+def test_any_word_of_life_is_an_answer_and_the_next_question_takes_two_check_ins(changes, answer):
     now = later(EVIDENCE, 2 * EVERY, **changes)
 
     found = row(EVIDENCE, later(EVIDENCE), now, later(now), later(now, 2 * EVERY))
@@ -246,6 +246,38 @@ def test_any_sign_of_life_is_an_answer_and_the_next_question_takes_two_check_ins
     assert [one.verdict.value for one in found] == verdicts
     assert [one.answer for one in found[1:]] == ["", answer, "", ""]
     assert [one.asked - NOON for one in found[1:]] == [EVERY, EVERY, 3 * EVERY, 3 * EVERY]
+
+
+def test_a_bare_turn_is_an_answer_until_the_next_check_in_only():
+    now = later(EVIDENCE, 2 * EVERY, turn_at=NOON + 5, tokens=9)
+
+    found = row(EVIDENCE, later(EVIDENCE), now, later(now), later(now, 2 * EVERY))
+
+    verdicts = ["working", "quiet", "working", "missed", "missed"]
+    assert [one.verdict.value for one in found] == verdicts
+    assert [one.answer for one in found[1:]] == ["", WORDLESS, "", ""]
+    assert {one.asked for one in found[1:]} == {NOON + EVERY}
+
+
+def test_who_goes_on_after_a_bare_turn_is_asked_anew_once_it_is_quiet():
+    now = later(EVIDENCE, 2 * EVERY, turn_at=NOON + 5)
+    after = later(now, EVERY, files=("a.txt",))
+
+    found = row(EVIDENCE, later(EVIDENCE), now, after, later(after))
+
+    verdicts = ["working", "quiet", "working", "working", "quiet"]
+    assert [one.verdict.value for one in found] == verdicts
+    assert found[-1].asked == found[-1].evidence.at
+
+
+def test_that_hive_calls_it_stalled_is_no_answer():
+    asked = row(EVIDENCE, later(EVIDENCE), later(EVIDENCE, 2 * EVERY))
+    stalled = later(EVIDENCE, 3 * EVERY, state="stalled", sub="person", reason="no answer")
+
+    after = row(*[one.evidence for one in asked], stalled, later(EVIDENCE, 4 * EVERY))
+
+    assert [one.verdict.value for one in after[2:]] == ["missed"] * 3
+    assert {one.asked for one in after[1:]} == {NOON + EVERY}
 
 
 def test_who_has_nothing_to_do_any_more_owes_no_answer():

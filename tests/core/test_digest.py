@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from hive.core.checkin import CheckIn, Evidence, judge
-from hive.core.digest import LETTERS, LINES, VERBS, digest
+from hive.core.checkin import CheckIn, Evidence, Verdict, judge
+from hive.core.digest import LETTERS, LINES, VERBS, changes, digest
 
 NOON = 1_700_000_000.0
 IDLE = Evidence(agent="Task/web/dev", at=NOON, state="ready", speaks=True, reason="at its composer")
@@ -119,3 +119,15 @@ def test_a_digest_ends_with_what_may_be_done():
     text = digest("web", [checked(BUSY)], {})
 
     assert all(f"`hive {verb}" in text.splitlines()[-1] for verb in ("task add", "send", "ask"))
+
+
+def test_who_is_quiet_and_works_by_turns_is_told_of_once():
+    still = replace(BUSY, state="ready", speaks=True)
+    quiet = replace(checked(still), verdict=Verdict.QUIET)
+
+    turn = then(quiet, turn_at=NOON + 5)
+
+    assert turn.verdict is Verdict.WORKING
+    assert changes([turn], {"Task/web/dev": quiet}) == {}
+    more = then(quiet, progress="half", progressed=NOON + 5)
+    assert changes([more], {"Task/web/dev": quiet}) != {}

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 TURN = "0.05"
 """Seconds a turn takes that says nothing else."""
 
-TROUBLES = ("full", "limit", "retry", "429", "approval", "tool", "frozen", "spin", "crash")
+TROUBLES = ("full", "limit", "retry", "429", "approval", "tool", "sh", "frozen", "spin", "crash")
 """The words of a persona that strike in a turn, in this order."""
 
 FREE = {"bypassPermissions", "dontAsk", "auto"}
