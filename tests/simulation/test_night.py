@@ -44,7 +44,7 @@ from tests.simulation.machine import Broken
 HOUR, TICK = 3600.0, 300.0
 RHYTHM = Rhythm()
 LATEST = RHYTHM.commit + GRACE + RHYTHM.commit / rounds.LOOKS + 2 * TICK
-CALM = 1.75 * HOUR
+CALM = 2 * HOUR
 """The end of a night, in which nobody has anything to do."""
 
 STILL = 0.5 * HOUR

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from hive.core import checkin, checkpoint
-from hive.core.checkin import CheckIn, Evidence, Verdict
+from hive.core.checkin import SAVED, CheckIn, Evidence, Verdict
 from hive.core.checkpoint import GRACE, Past, Step
 from hive.core.digest import digest
 from hive.core.repository import Changed, Commit, Kind, Tree
@@ -265,7 +265,8 @@ class Team:
             return
         text = digest("web", fresh, self.told)
         changed = {one.evidence.agent: _facts(one) for one in fresh}
-        commits = any(one.evidence.commits for one in fresh)
+        subjects = [subject for one in fresh for subject in one.evidence.commits]
+        commits = any(not subject.startswith(SAVED) for subject in subjects)  # hive's own are none
         if (
             text
             and not commits
