@@ -16,7 +16,7 @@ from hive.adapters.state import State
 from tests.conftest import ROOT, Corner, eventually
 
 FAKES = ROOT / "tests" / "fakes"
-ONE, TWO = "backend/dev-1", "backend/dev-2"
+ONE, TWO, THREE = "backend/dev-1", "backend/dev-2", "backend/dev-3"
 
 
 class Field:
@@ -57,6 +57,10 @@ class Field:
     def ask(self, verb: str, **args):
         return ask(str(State(self.corner.state).socket), verb, args, timeout=30)
 
+    def verdict(self, agent: str) -> str:
+        found = self.ask("checkins", names=[agent])["checkins"]
+        return found[0]["verdict"] if found else ""
+
     def supervisor(self) -> int:
         return int(self.ask("ping")["pid"])
 
@@ -84,7 +88,7 @@ def field(tmp_path_factory):
             "backend": {
                 "directory": "repo",
                 "agents": {
-                    "dev": {**fake, "count": 2, "worktree": tree},
+                    "dev": {**fake, "count": 3, "worktree": tree},
                     "pm": {**fake, "role": "pm"},
                 },
             },
@@ -111,7 +115,7 @@ def test_all_check_in_and_the_idle_are_never_asked(field):
     eventually(lambda: len(field.ask("checkins", limit=50)["checkins"]) >= 6)
     for one in (ONE, TWO):
         assert field.events("check-in", one) == []
-        assert field.ask("checkins", names=[one])["checkins"][0]["verdict"] == "idle"
+        eventually(lambda one=one: field.verdict(one) == "idle")
     assert ONE in field.corner.hive("checkins")
     now = field.corner.json("checkin", ONE)["checkins"][0]
     assert now["branch"] == "hive/backend/dev-1"
@@ -150,32 +154,37 @@ def test_who_is_killed_finds_its_worktree_as_it_was(field):
 
 def test_finished_work_is_merged_back_once_its_check_passes(field):
     tree = field.tree(ONE)
-    (tree / "one.txt").write_text("better\n")
+    (tree / "done.txt").write_text("better\n")
     field.commit("better", where=tree)
-    field.corner.hive("finish", ONE, "--check", "grep -q worse one.txt", code=1)
-    assert (field.repo / "one.txt").read_text() == "one\n"
-    field.corner.hive("finish", ONE, "--check", "grep -q better one.txt")
-    assert (field.repo / "one.txt").read_text() == "better\n"
+    field.corner.hive("finish", ONE, "--check", "grep -q worse done.txt", code=1)
+    assert not (field.repo / "done.txt").exists()
+    field.corner.hive("finish", ONE, "--check", "grep -q better done.txt")
+    assert (field.repo / "done.txt").read_text() == "better\n"
     assert field.git("status", "--porcelain") == ""
 
 
 def test_what_can_not_be_merged_is_named_and_nothing_is_changed(field):
     tree = field.tree(TWO)
-    eventually(lambda: field.git("status", "--porcelain", where=tree) == "")
+    for place, text in ((field.repo, "ours\n"), (tree, "theirs\n")):
+        (place / "two.txt").write_text(text)
+        field.commit(text.strip(), where=place)
     said = field.corner.hive("finish", TWO, code=1)
-    assert "one.txt" in said
-    assert (field.repo / "one.txt").read_text() == "better\n"
+    assert "two.txt" in said
+    assert (field.repo / "two.txt").read_text() == "ours\n"
     assert any(one["kind"] == "unmerged work" for one in field.ask("inbox")["items"])
 
 
 def test_what_would_be_lost_is_said_and_kept_in_a_bundle(field):
-    field.corner.hive("stop", TWO)
-    said = field.corner.hive("worktree", "drop", TWO, code=1)
+    tree = field.tree(THREE)
+    (tree / "rare.txt").write_text("rare\n")
+    field.corner.hive("stop", THREE)
+    said = field.corner.hive("worktree", "drop", THREE, code=1)
     assert "lost" in said
-    field.corner.hive("worktree", "drop", TWO, "--force", "--yes")
+    field.corner.hive("worktree", "drop", THREE, "--force", "--yes")
     (bundle,) = (field.corner.state / "bundles").rglob("*.bundle")
-    field.git("fetch", "-q", str(bundle), "+refs/heads/*:refs/heads/back/*")
-    assert "precious.txt" in field.git("ls-tree", "--name-only", "back/hive/backend/dev-2")
+    field.git("fetch", "-q", str(bundle), "+refs/*:refs/back/*")
+    back = field.git("for-each-ref", "--format=%(refname)", "refs/back").split()
+    assert any("rare.txt" in field.git("ls-tree", "--name-only", one) for one in back)
 
 
 def test_who_is_paused_gets_nothing_until_it_is_resumed(field):
@@ -188,7 +197,11 @@ def test_who_is_paused_gets_nothing_until_it_is_resumed(field):
 
 
 def test_a_handoff_is_made_of_facts_and_recorded(field):
+    tree = field.tree(ONE)
+    (tree / "api.txt").write_text("api\n")
+    field.commit("serve the API", where=tree)
+    field.corner.hive("checkin", ONE)
     field.corner.hive("handoff", ONE, "backend/pm", "--note", "API is at :4000")
     (one,) = field.ask("handoffs", names=[ONE])["handoffs"]
-    assert "API is at :4000" in one["text"] and "better" in one["text"]
+    assert "API is at :4000" in one["text"] and "serve the API" in one["text"]
     assert "API is at :4000" in field.corner.hive("replay", "backend", "--from", "1h")
