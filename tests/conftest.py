@@ -114,7 +114,7 @@ class Corner:
         self._started: list[subprocess.Popen[str]] = []
 
     def _environment(self) -> dict[str, str]:
-        strange = ("HIVE_", "TMUX", "XDG_", "PYTEST_", "LC_")
+        strange = ("HIVE_", "TMUX", "XDG_", "PYTEST_", "LC_", "PYTHONUNBUFFERED")
         kept = {name: text for name, text in os.environ.items() if not name.startswith(strange)}
         return kept | {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",

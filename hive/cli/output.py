@@ -56,6 +56,7 @@ def show(*parts: RenderableType, whole: bool = False) -> None:
         target.print(*parts, sep="\n")
     for line in drawn.get().splitlines():
         print(line.rstrip())
+    sys.stdout.flush()  # who follows is not to wait until a buffer is full
 
 
 def console() -> Console:
