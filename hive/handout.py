@@ -18,8 +18,9 @@ from hive.core.dispatch import Candidate, Grant, Situation, dispatch
 from hive.core.rules import Rules
 from hive.core.strain import CLOSED, DOING
 from hive.core.tasks import Claim, Task
+from hive.evidence import Team
 from hive.faults import Faults
-from hive.roster import Team, candidates
+from hive.roster import candidates
 from hive.savings import Savings
 from hive.verifying import Verifying
 

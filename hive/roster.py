@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
-from hive.adapters.node import Node
 from hive.conversations import Conversations
 from hive.core.dispatch import Candidate
 from hive.core.signs import Turn
@@ -13,25 +11,10 @@ from hive.core.spec import Agent
 from hive.core.tasks import Task
 from hive.core.voice import Voice
 from hive.core.world import Memory, State, Wanted
-from hive.governor import Governor
+from hive.evidence import Team
 
 WORKER = "worker"
 """The profile of agents that run commands."""
-
-
-class Team(Protocol):
-    """What must be known of the agents."""
-
-    @property
-    def wanted(self) -> Mapping[str, Wanted]: ...  # noqa: D102
-    @property
-    def memory(self) -> Mapping[str, Memory]: ...  # noqa: D102
-    @property
-    def talks(self) -> Conversations: ...  # noqa: D102
-    @property
-    def governor(self) -> Governor: ...  # noqa: D102
-    @property
-    def node(self) -> Node: ...  # noqa: D102
 
 
 def candidates(

@@ -28,12 +28,13 @@ from hive.core.tasks import MOVES, State, Task, parsed
 from hive.core.transitions import CANCEL, LATE
 from hive.core.world import Memory
 from hive.errors import HiveError
+from hive.evidence import Team
 from hive.faults import Faults
 from hive.handout import Handout
 from hive.hands import Hands
 from hive.known import Trees, known
 from hive.rests import Rests
-from hive.roster import Team, fetches
+from hive.roster import fetches
 from hive.runs import Runs
 from hive.savings import Savings
 from hive.verifying import Around, Verifying
