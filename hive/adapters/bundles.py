@@ -31,7 +31,7 @@ from hive.adapters.plots import (
 from hive.adapters.shell import Stop
 from hive.adapters.worktrees import Environ, Say, command, forget, settled
 from hive.core.merging import Losses, may_drop
-from hive.core.repository import Commit
+from hive.core.repository import NOTES, Commit
 from hive.core.rhythm import Plot
 from hive.errors import HiveError
 
@@ -93,13 +93,16 @@ def losses(plot: Plot) -> Losses:
 
 
 def status(path: str, *, untracked: bool) -> list[tuple[str, str]]:
-    """Give the files that differ from the last commit, each with git's two letters."""
+    """Give the files that differ from the last commit, each with git's two letters.
+
+    What an agent's program wrote down for itself is left out, as if git ignored it.
+    """
     which = f"--untracked-files={'all' if untracked else 'no'}"
     words = ["status", "--porcelain=v1", "-z", "--ignore-submodules=none", which]
     rows = iter(git(words, path, patience=LONG).split("\0"))
     found = []
     for row in rows:
-        if row:
+        if row and not (row[:2] == "??" and NOTES.match(row[3:])):
             found.append((row[:2], row[3:]))
         if row[:1] in {"R", "C"}:
             found.append((row[:2], next(rows)))

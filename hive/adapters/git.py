@@ -18,7 +18,7 @@ from pathlib import Path
 from stat import S_ISREG
 
 from hive.core.checkpoint import FETCHED
-from hive.core.repository import Changed, Commit, Kind, Tree
+from hive.core.repository import NOTES, Changed, Commit, Kind, Tree
 from hive.errors import HiveError
 
 PATIENCE = 60.0
@@ -258,6 +258,8 @@ def _status(top: str) -> tuple[dict[str, str], list[Changed]]:
             head[key] = value
         elif item.startswith("? "):
             new = item[2:]
+            if NOTES.match(new):
+                continue
             if new.endswith("/"):
                 folders.append(new)
             else:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
+
+NOTES = re.compile(r"\.aider(?:\.[^/]*)?(?:/|$)")
+"""New files of these names are what an agent's own program wrote down for itself: no work."""
 
 
 class Kind(StrEnum):

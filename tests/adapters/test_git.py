@@ -5,6 +5,7 @@ import os
 import psutil
 import pytest
 
+from hive.adapters import bundles
 from hive.adapters import git as module
 from hive.adapters.git import GitError, branches, git, git_folder, head_of, look
 from hive.core.repository import Changed, Kind
@@ -68,6 +69,24 @@ def test_what_it_sees_of_each_shape(shape, tmp_path):
     assert tree.linked == (shape == "linked")
     kinds = {one.path: one.kind for one in tree.changed}
     assert (tree.branch, tree.operation, kinds) == SEEN[shape]
+
+
+def test_what_an_agents_program_notes_for_itself_is_no_work(tmp_path):
+    made = SHAPES["plain"](tmp_path / "r")
+    for name in (
+        ".aider.chat.history.md",
+        ".aider.tags.cache.v4/cache.db",
+        ".aiders",
+        "a/.aider.x",
+    ):
+        made.write(name, "x")
+
+    tree = look(str(made.path))
+
+    assert tree is not None
+    assert [one.path for one in tree.changed] == [".aiders", "a/.aider.x"]
+    told = [path for _, path in bundles.status(str(made.path), untracked=True)]
+    assert told == [".aiders", "a/.aider.x"]
 
 
 @pytest.mark.parametrize("shape", ["nothing", "bare"])

@@ -44,11 +44,12 @@ from tests.simulation.machine import Broken
 HOUR, TICK = 3600.0, 300.0
 RHYTHM = Rhythm()
 LATEST = RHYTHM.commit + GRACE + RHYTHM.commit / rounds.LOOKS + 2 * TICK
-CALM = 2 * HOUR
-"""The end of a night, in which nobody has anything to do."""
-
 STILL = 0.5 * HOUR
-"""The end of that: what was left over is saved, and all that happened was told."""
+"""The end of a night: what was left over is saved, and all that happened was told."""
+
+CALM = LATEST + 2 * RHYTHM.check_in + STILL
+"""When nobody has anything to do any more: the last change is saved by then, is seen at its
+agent's check-in, and is told at that of the lead."""
 
 KILLED = 0.15
 """In so many steps hive is killed."""
